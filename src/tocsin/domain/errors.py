@@ -1,0 +1,78 @@
+"""Every error that an operator or a caller can meet, in one tree.
+
+    TocsinError
+    ├── Invalid           the request is wrong: which fields, and why          400
+    ├── Unauthenticated   no credential, or a bad or expired one               401
+    ├── Forbidden         the caller may see the thing but not do this         403
+    ├── NotFound          unknown, or not the caller's to know of              404
+    ├── Conflict          the state of things forbids it                       409
+    ├── PreconditionFailed  If-Match names another version                     412
+    ├── TooLarge          a body over its limit                                413
+    ├── UnsupportedMediaType  not JSON                                         415
+    └── Unavailable       the service can't answer now (retry after seconds)   503
+
+The numbers are what `api.errors`, and only it, makes of them.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One wrong field: `path` is the property's name, dotted where nested (`geo.point.latitude`)."""
+
+    path: str
+    message: str
+
+
+class TocsinError(Exception):
+    """Something that a caller did or met; its text is fit to be shown."""
+
+
+class Invalid(TocsinError):
+    """The request is wrong; each violation names a field and says why."""
+
+    def __init__(self, *violations: Violation) -> None:
+        assert violations, "an Invalid names at least one violation"
+        super().__init__("; ".join(f"{v.path}: {v.message}" for v in violations))
+        self.violations = violations
+
+
+class Unauthenticated(TocsinError):
+    """No credential, or one that is bad or expired."""
+
+
+class Forbidden(TocsinError):
+    """The caller may see the thing but not do this with it."""
+
+
+class NotFound(TocsinError):
+    """Unknown, or not the caller's to know of: the two are told alike."""
+
+
+class Conflict(TocsinError):
+    """The state of things forbids it; `path` names the field that asked, if one did."""
+
+    def __init__(self, message: str, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class PreconditionFailed(TocsinError):
+    """The resource is not in the version that If-Match names."""
+
+
+class TooLarge(TocsinError):
+    """A request body over its limit."""
+
+
+class UnsupportedMediaType(TocsinError):
+    """A request body that is not JSON."""
+
+
+class Unavailable(TocsinError):
+    """The service can't answer now; asking again after `retry_after_seconds` may help."""
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
