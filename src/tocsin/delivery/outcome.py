@@ -33,7 +33,7 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """Microseconds of each phase; None where the phase did not happen (a reused connection neither resolves nor connects)."""
+    """Microseconds of each phase; None where it did not happen (a reused connection neither resolves nor connects)."""
 
     total: int
     resolve: int | None = None

@@ -1,0 +1,1 @@
+"""Where everything is kept: schema, statements and the engines behind one interface (`interface.Storage`)."""

@@ -1,0 +1,467 @@
+"""The tables. The same on every engine; the migrations bring a database to exactly this.
+
+Rules: an id is a UUID in lower-case text; a `*_at` is whole microseconds since the epoch; a list or an object that is
+only ever read whole is JSON text. Enumerations are CHECKed against the tables of the domain. No foreign key points into
+or out of the log and its deliveries (events, attempts, retries): those are written in batches and pruned by age.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+
+from tocsin.domain.events import Event
+from tocsin.domain.states import FeedbackState, OperationState, ReportState
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class RetryState(StrEnum):
+    """Of a delivery that is not simply behind or beyond its webhook's cursor. The comment says who moves it out."""
+
+    RETRYING = "retrying"  # the worker, when next_attempt_at has come
+    HELD = "held"  # the worker, when the earlier event of the same resource is delivered or given up
+    PAUSED = "paused"  # its webhook is disabled; the owner, by enabling it
+    FAILED = "failed"  # given up; the owner, by a redelivery
+    SKIPPED = "skipped"  # the owner chose to skip it; the owner, by a redelivery
+
+
+class ReplayState(StrEnum):
+    RUNNING = "running"  # the worker, at the last event of the range; the owner, by DELETE
+    DONE = "done"
+    STOPPED = "stopped"
+
+
+def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def identity() -> Column[str]:
+    return Column("id", Text, primary_key=True)
+
+
+def reference(name: str, target: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, ForeignKey(f"{target}.id"), nullable=nullable)
+
+
+def moment(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),  # encrypted under TOCSIN_SECRET_KEY
+    moment("created_at"),
+)
+
+business_activities = Table(
+    "business_activities",
+    metadata,
+    identity(),
+    Column("name", Text, nullable=False),
+    Column("alternate_name", Text),
+    Column("metadata_schema", Text, nullable=False),
+)
+
+people = Table(
+    "people",
+    metadata,
+    identity(),
+    Column("email", Text, nullable=False),
+    Column("email_folded", Text, nullable=False, unique=True),
+    Column("password_hash", Text),
+    moment("password_changed_at"),
+    Column("given_name", Text),
+    Column("family_name", Text),
+    Column("job_title", Text),
+    Column("opt_in", Boolean, nullable=False, server_default=false()),
+    Column("message_email_enabled", Boolean, nullable=False, server_default=true()),
+    Column("message_push_enabled", Boolean, nullable=False, server_default=true()),
+    moment("created_at"),
+    moment("updated_at"),
+)
+
+organizations = Table(
+    "organizations",
+    metadata,
+    identity(),
+    Column("name", Text, nullable=False),
+    Column("alternate_name", Text),
+    Column("description", Text),
+    reference("business_activity_id", "business_activities", nullable=True),
+    Column("billing_email_address", Text),
+    Column("notification_email_address", Text),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    moment("created_at"),
+    moment("updated_at"),
+)
+
+members = Table(
+    "members",
+    metadata,
+    identity(),
+    reference("organization_id", "organizations"),
+    reference("person_id", "people"),
+    Column("roles", Text, nullable=False),  # JSON list
+    moment("created_at"),
+    UniqueConstraint("organization_id", "person_id"),
+    Index(None, "person_id"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    identity(),
+    reference("organization_id", "organizations"),
+    Column("name", Text, nullable=False),
+    Column("roles", Text, nullable=False),  # JSON list
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    moment("expires_at", nullable=True),
+    moment("created_at"),
+    Index(None, "organization_id"),
+)
+
+password_links = Table(
+    "password_links",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    reference("person_id", "people"),
+    moment("expires_at"),
+)
+
+categories = Table(
+    "categories",
+    metadata,
+    identity(),
+    reference("organization_id", "organizations"),
+    Column("name", Text, nullable=False),
+    Column("color", Text, nullable=False),
+    Column("icon", Text),
+    Column("identification_number", Text),
+    moment("created_at"),
+    moment("updated_at"),
+    Index(None, "organization_id", "created_at"),
+)
+
+places = Table(
+    "places",
+    metadata,
+    identity(),
+    reference("organization_id", "organizations"),
+    Column("name", Text, nullable=False),
+    Column("branch_code", Text),
+    Column("rings", Text, nullable=False),  # JSON [[[longitude, latitude], …], …]
+    Column("elevation", Float, nullable=False, server_default="0.0"),
+    reference("contained_in_place_id", "places", nullable=True),
+    Column("west", Float, nullable=False),
+    Column("south", Float, nullable=False),
+    Column("east", Float, nullable=False),
+    Column("north", Float, nullable=False),
+    moment("created_at"),
+    moment("updated_at"),
+    Index(None, "organization_id", "created_at"),
+    Index(None, "west", "south", "east", "north"),
+    Index(None, "contained_in_place_id"),
+)
+
+feedbacks = Table(
+    "feedbacks",
+    metadata,
+    identity(),
+    reference("reporter_id", "people"),
+    Column("state", Text, one_of("state", FeedbackState), nullable=False),
+    Column("public", Boolean, nullable=False),
+    Column("description", Text),
+    reference("category_id", "categories", nullable=True),
+    reference("business_activity_id", "business_activities", nullable=True),
+    Column("pro_mode", Boolean, nullable=False, server_default=false()),
+    Column("metadata", Text, nullable=False),  # JSON object of strings
+    Column("latitude", Float, nullable=False),
+    Column("longitude", Float, nullable=False),
+    Column("elevation", Float, nullable=False),
+    Column("checkpoints", Text, nullable=False),  # JSON [[state, created_at, organization_id], …]
+    moment("created_at"),
+    Index(None, "created_at"),
+    Index(None, "reporter_id", "created_at"),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    identity(),
+    reference("feedback_id", "feedbacks"),
+    reference("organization_id", "organizations"),
+    Column("state", Text, one_of("state", ReportState), nullable=False),
+    Column("description", Text),
+    Column("identification_number", Text),
+    Column("priority", Integer, nullable=False, server_default="1"),
+    Column("tags", Text, nullable=False),  # JSON list
+    reference("category_id", "categories", nullable=True),
+    reference("delegated_from", "organizations", nullable=True),
+    reference("delegated_to", "organizations", nullable=True),
+    Column("operations_total", Integer, nullable=False, server_default="0"),  # not REFUSED
+    Column("operations_resolved", Integer, nullable=False, server_default="0"),
+    Column("checkpoints", Text, nullable=False),  # as in feedbacks
+    moment("created_at"),
+    moment("updated_at"),
+    Index(None, "feedback_id"),
+    Index(None, "organization_id", "created_at"),
+    Index(None, "organization_id", "state", "created_at"),
+    Index(None, "organization_id", "updated_at"),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    identity(),
+    reference("report_id", "reports"),
+    reference("feedback_id", "feedbacks"),
+    reference("organization_id", "organizations"),
+    reference("operator_id", "people", nullable=True),
+    Column("state", Text, one_of("state", OperationState), nullable=False),
+    Column("name", Text),
+    Column("description", Text),
+    Column("identification_number", Text),
+    Column("duration", Integer),  # minutes
+    moment("start_date", nullable=True),
+    Column("checkpoints", Text, nullable=False),  # as in feedbacks
+    moment("created_at"),
+    moment("updated_at"),
+    Index(None, "report_id", "created_at"),
+    Index(None, "organization_id", "created_at"),
+    Index(None, "organization_id", "updated_at"),
+    Index(None, "operator_id", "created_at"),
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False, server_default="0"),  # of the newest event
+    moment("occurred_at"),  # of the newest event: never goes backwards
+    Column("oldest_sequence", BigInteger, nullable=False, server_default="1"),  # that retention has left
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("event", Text, one_of("event", Event), primary_key=True),
+    Column("ordinal", BigInteger, nullable=False, server_default="0"),  # of the newest event of this type
+    Column("ahead", Boolean, nullable=False, server_default=false()),  # events came that no worker has noticed yet
+    Index("ix_heads_ahead", "organization_id", sqlite_where=text("ahead = 1"), postgresql_where=text("ahead")),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("event", Text, nullable=False),
+    Column("ordinal", BigInteger, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    moment("occurred_at"),
+    Column("body", LargeBinary, nullable=False),  # the notification: the exact bytes of every delivery
+    Index("ix_events_id", "id", unique=True),
+    Index("ix_events_ordinal", "organization_id", "event", "ordinal", unique=True),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    identity(),
+    reference("organization_id", "organizations"),
+    Column("url", Text, nullable=False),
+    moment("created_at"),
+    # the lease: whoever holds it is the only one who starts deliveries here
+    Column("lease_owner", Text),
+    Column("lease_token", Text),  # not null with due_at in the past: its holder died
+    moment("due_at", nullable=True),  # null: idle; while leased: the lease's end
+    Column("again", Boolean, nullable=False, server_default=false()),  # something came while it was leased
+    Column(
+        "uncertain", Boolean, nullable=False, server_default=false()
+    ),  # deliveries beyond a cursor: see attempts and retries
+    # health, as `delivery.policy.Health` has it
+    Column("consecutive_failures", Integer, nullable=False, server_default="0"),
+    Column("failing_resources", Text, nullable=False, server_default="[]"),  # JSON list
+    moment("failing_since", nullable=True),
+    moment("opened_at", nullable=True),  # the breaker is open since
+    Column("probes", Integer, nullable=False, server_default="0"),  # since opened_at
+    Column("probed_sequence", BigInteger, nullable=False, server_default="0"),
+    Column(
+        "not_before", BigInteger, nullable=False, server_default="0"
+    ),  # breaker or Retry-After: nothing is sent earlier
+    Column("window", Integer, nullable=False, server_default="1"),  # slow start: POSTs in flight allowed now
+    Column(
+        "rate_at", BigInteger, nullable=False, server_default="0"
+    ),  # ratePerSecond: when the next POST would be on time
+    UniqueConstraint("organization_id", "url"),
+    Index("ix_endpoints_due", "due_at"),
+    Index("ix_endpoints_lease_owner", "lease_owner"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    identity(),
+    reference("organization_id", "organizations"),
+    reference("endpoint_id", "endpoints"),
+    Column("event", Text, one_of("event", Event), nullable=False),
+    Column("payload_url", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    Column("disabled_reason", Text),
+    Column("description", Text),
+    Column("headers", LargeBinary, nullable=False),  # encrypted JSON object: it may hold credentials
+    Column("signature", Text, one_of("signature", ("v1", "v1a")), nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # encrypted
+    Column("previous_secret", LargeBinary),  # encrypted; signs too until previous_secret_until
+    moment("previous_secret_until", nullable=True),
+    Column("max_in_flight", Integer, nullable=False, server_default="10"),
+    Column("rate_per_second", Float),
+    Column("cursor", BigInteger, nullable=False),  # the ordinal up to which events are settled or parked
+    Column("since", BigInteger, nullable=False),  # the ordinal after which events are owed
+    Column(
+        "revision", Integer, nullable=False, server_default="0"
+    ),  # of event, URL, enabled, cursor: a worker's results for an older one are dropped
+    moment("created_at"),
+    moment("updated_at"),
+    Index(None, "organization_id", "created_at"),
+    Index(None, "organization_id", "event"),
+    Index(None, "endpoint_id"),
+)
+
+skips = Table(
+    "skips",
+    metadata,
+    Column("webhook_id", Text, primary_key=True),
+    Column("event", Text, primary_key=True),
+    Column("first_ordinal", BigInteger, primary_key=True),
+    Column("last_ordinal", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    moment("created_at"),
+)
+
+retries = Table(
+    "retries",
+    metadata,
+    Column("webhook_id", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("replay_id", Text, primary_key=True, server_default=""),  # '' in the live lane
+    Column("organization_id", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("ordinal", BigInteger, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("state", Text, one_of("state", RetryState), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    moment("next_attempt_at", nullable=True),
+    Column("reason", Text, nullable=False),
+    moment("created_at"),
+    Index(
+        "ix_retries_due",
+        "endpoint_id",
+        "next_attempt_at",
+        sqlite_where=text("state = 'retrying'"),
+        postgresql_where=text("state = 'retrying'"),
+    ),
+    Index(
+        "ix_retries_resource",
+        "endpoint_id",
+        "resource_id",
+        sqlite_where=text("state IN ('retrying', 'held')"),
+        postgresql_where=text("state IN ('retrying', 'held')"),
+    ),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("webhook_id", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),  # 0: a ping
+    Column("ordinal", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),  # from 1 for each delivery
+    Column("replay_id", Text, nullable=False, server_default=""),
+    Column("delivered", Boolean, nullable=False),
+    moment("started_at"),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("reason", Text),  # null: delivered, nothing to explain
+    Column("address", Text),
+    Column("resolve_us", Integer),
+    Column("connect_us", Integer),
+    Column("tls_us", Integer),
+    Column("first_byte_us", Integer),
+    Column("total_us", Integer, nullable=False),
+    Column("response_body", LargeBinary),  # failures: the first 4 KiB
+    Index("ix_attempts_delivery", "webhook_id", "sequence"),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    identity(),
+    Column("webhook_id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("endpoint_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("first_ordinal", BigInteger, nullable=False),
+    Column("last_ordinal", BigInteger, nullable=False),
+    Column("cursor", BigInteger, nullable=False),
+    Column("only_failed", Boolean, nullable=False, server_default=false()),
+    Column("total", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False, server_default="0"),
+    Column("state", Text, one_of("state", ReplayState), nullable=False),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    moment("created_at"),
+    moment("updated_at"),
+    Index(None, "webhook_id", "created_at"),
+    Index(
+        "ix_replays_running",
+        "endpoint_id",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("organization_id", Text, nullable=False),
+    moment("at"),
+    Column("actor", Text, nullable=False),  # person:<id>, token:<id>, operator, service
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # webhook:<id>, token:<id>, …
+    Column("details", Text, nullable=False),  # JSON object; never a secret
+    Index(None, "organization_id", "id"),
+)

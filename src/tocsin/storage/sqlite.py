@@ -1,0 +1,256 @@
+"""SQLite: one file in WAL mode with `synchronous=FULL`, one writer at a time, readers beside it.
+
+Each connection lives in a thread of its own. Writers of this process queue in order for the one writing connection;
+writers of other processes are waited for up to `BUSY_SECONDS`. Statements that belong together cross to the thread
+together, because the crossing costs more than most statements.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Executable, Table
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+from tocsin.clock import Clock
+from tocsin.domain.errors import Unavailable
+from tocsin.storage.interface import NewEvent, Row, Writing
+from tocsin.storage.sqlite_log import SqliteLog, append_events
+from tocsin.storage.statements import Compiled, Query, Writes, compile_statement
+
+T = TypeVar("T")
+
+BUSY_SECONDS: Final = 10.0
+READERS: Final = 4
+CACHE_KIBIBYTES: Final = 16 * 1024
+BUSY_WAITS_SECONDS: Final = (0.0005, 0.001, 0.001, 0.002, 0.002, 0.003, 0.005)
+"""Between tries for the write lock of another process; the last one is repeated."""
+
+DIALECT: Final = SQLiteDialect_pysqlite(paramstyle="qmark")
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open one connection with everything set that durability and speed rest on."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+class Channel:
+    """A connection and the thread that alone uses it."""
+
+    def __init__(self, path: Path, name: str, *, read_only: bool) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"sqlite-{name}")
+        self.connection = connect(path, read_only=read_only)
+
+    async def call(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Run `work(connection, *arguments)` in the thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, work, self.connection, *arguments)
+
+    def submit(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Run `work` after what the thread was given before, and before what it is given next; don't wait."""
+        self._executor.submit(work, self.connection)
+
+    async def close(self) -> None:
+        await self.call(sqlite3.Connection.close)
+        self._executor.shutdown()
+
+
+Begin = Callable[[sqlite3.Connection], None]
+
+
+def _rows(connection: sqlite3.Connection, begin: Begin, text: str, arguments: Sequence[Any]) -> list[sqlite3.Row]:
+    if not connection.in_transaction:
+        begin(connection)
+    return connection.execute(text, arguments).fetchall()
+
+
+def _execute(connection: sqlite3.Connection, begin: Begin, text: str, arguments: Sequence[Any]) -> int:
+    if not connection.in_transaction:
+        begin(connection)
+    return connection.execute(text, arguments).rowcount
+
+
+def _append(connection: sqlite3.Connection, begin: Begin, now: int, events: Sequence[NewEvent]) -> None:
+    if not connection.in_transaction:
+        begin(connection)
+    append_events(connection, now, events)
+
+
+def _begin_deferred(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+
+
+def _begin_immediate(connection: sqlite3.Connection) -> None:
+    """Take the write lock; raises Unavailable after BUSY_SECONDS of somebody else holding it."""
+    give_up_at = time.monotonic() + BUSY_SECONDS
+    tries = 0
+    connection.execute("PRAGMA busy_timeout = 0")
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            if time.monotonic() > give_up_at:
+                raise Unavailable("The database is busy.", retry_after_seconds=1) from error
+        else:
+            return
+        time.sleep(BUSY_WAITS_SECONDS[min(tries, len(BUSY_WAITS_SECONDS) - 1)])
+        tries += 1
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("COMMIT")
+
+
+def _rollback(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+class SqliteReading:
+    """One transaction, begun by its first statement: what it sees does not change while it lasts."""
+
+    def __init__(self, channel: Channel, begin: Begin = _begin_deferred) -> None:
+        self._channel = channel
+        self._begin = begin
+
+    async def rows(self, query: Query | Executable, **parameters: Any) -> Sequence[Row]:
+        compiled = _compiled(query)
+        return await self._channel.call(_rows, self._begin, compiled.text, compiled.arguments(parameters))
+
+    async def row(self, query: Query | Executable, **parameters: Any) -> Row | None:
+        found = await self.rows(query, **parameters)
+        assert len(found) <= 1, "asked for one row, there are several"
+        return found[0] if found else None
+
+
+class SqliteWriting(SqliteReading):
+    """The write transaction."""
+
+    def __init__(self, channel: Channel, clock: Clock, writes: Writes) -> None:
+        super().__init__(channel, _begin_immediate)
+        self._clock = clock
+        self._writes = writes
+        self.appended = False
+
+    async def execute(self, query: Query | Executable, **parameters: Any) -> int:
+        compiled = _compiled(query)
+        return await self._channel.call(_execute, self._begin, compiled.text, compiled.arguments(parameters))
+
+    async def insert(self, table: Table, values: Mapping[str, Any]) -> None:
+        compiled = self._writes.insert(table, tuple(values))
+        await self._channel.call(_execute, self._begin, compiled.text, compiled.arguments(values))
+
+    async def update(self, table: Table, the_id: str, values: Mapping[str, Any]) -> int:
+        compiled = self._writes.update(table, tuple(values))
+        arguments = compiled.arguments({**values, "the_id": the_id})
+        return await self._channel.call(_execute, self._begin, compiled.text, arguments)
+
+    async def append(self, events: Sequence[NewEvent]) -> None:
+        assert not self.appended, "append is the last act of a transaction"
+        if events:
+            self.appended = True
+            await self._channel.call(_append, self._begin, self._clock.now(), list(events))
+
+
+def _compiled(query: Query | Executable) -> Compiled:
+    return query.compiled(DIALECT) if isinstance(query, Query) else compile_statement(query, DIALECT)
+
+
+class SqliteStorage(SqliteLog):
+    """`interface.Storage` on one file."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self._clock = clock
+        self._writer = Channel(path, "writer", read_only=False)
+        self._write_lock = asyncio.Lock()
+        readers = [Channel(path, f"reader-{number}", read_only=True) for number in range(READERS)]
+        self._readers = readers
+        self._free: asyncio.LifoQueue[Channel] = asyncio.LifoQueue()
+        for reader in readers:
+            self._free.put_nowait(reader)
+        self._writes = Writes(DIALECT)
+        self._hints: list[Callable[[], None]] = []
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[SqliteReading]:
+        channel = await self._free.get()
+        try:
+            yield SqliteReading(channel)
+        finally:
+            channel.submit(_rollback)
+            self._free.put_nowait(channel)
+
+    async def write(self, change: Callable[[Writing], Awaitable[T]]) -> T:
+        async with self._write_lock:
+            writing = SqliteWriting(self._writer, self._clock, self._writes)
+            try:
+                result = await change(writing)
+                await self._writer.call(_commit)
+            except BaseException:
+                self._writer.submit(_rollback)
+                raise
+        if writing.appended:
+            self._hint()
+        return result
+
+    async def write_call(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Run `work(connection, *arguments)` in one transaction, in one crossing to the thread."""
+        async with self._write_lock:
+            return await self._writer.call(_in_transaction, work, *arguments)
+
+    async def read_call(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Run `work(connection, *arguments)` in one snapshot, in one crossing to the thread."""
+        channel = await self._free.get()
+        try:
+            return await channel.call(_in_snapshot, work, *arguments)
+        finally:
+            self._free.put_nowait(channel)
+
+    def on_append(self, hint: Callable[[], None]) -> None:
+        self._hints.append(hint)
+
+    def _hint(self) -> None:
+        for hint in self._hints:
+            hint()
+
+    async def now(self) -> int:
+        return self._clock.now()
+
+    async def close(self) -> None:
+        for channel in (self._writer, *self._readers):
+            await channel.close()
+
+
+def _in_transaction(connection: sqlite3.Connection, work: Callable[..., T], *arguments: Any) -> T:
+    _begin_immediate(connection)
+    try:
+        result = work(connection, *arguments)
+        connection.execute("COMMIT")
+    finally:
+        _rollback(connection)
+    return result
+
+
+def _in_snapshot(connection: sqlite3.Connection, work: Callable[..., T], *arguments: Any) -> T:
+    connection.execute("BEGIN")
+    try:
+        return work(connection, *arguments)
+    finally:
+        _rollback(connection)

@@ -1,0 +1,270 @@
+"""The log and its deliveries on SQLite: `interface.Storage`'s part that workers use.
+
+Each function below runs whole in the thread of one connection, inside one transaction; the statements are in
+`sqlite.sql`. One writer at a time makes every order of locks the right one here.
+"""
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Final, Protocol, TypeVar
+
+from tocsin.clock import SECOND, Clock
+from tocsin.storage.interface import (
+    DueRetry,
+    EndpointHealth,
+    LeasedEndpoint,
+    LoggedEvent,
+    NewEvent,
+    ReadAnswer,
+    ReadRequest,
+    Settled,
+    Settlement,
+    Stretch,
+    Subscription,
+)
+from tocsin.storage.statements import load
+
+T = TypeVar("T")
+
+SQL: Final = load("sqlite")
+
+
+class _Calls(Protocol):
+    """What the log needs of its engine."""
+
+    _clock: Clock
+
+    async def write_call(self, work: Callable[..., T], *arguments: Any) -> T: ...
+
+    async def read_call(self, work: Callable[..., T], *arguments: Any) -> T: ...
+
+
+class SqliteLog:
+    """The methods of `interface.Storage` about events, endpoints, cursors and attempts."""
+
+    async def notice(self: _Calls) -> int:
+        if not await self.read_call(_exists, "any_ahead", {}):
+            return 0
+        return await self.write_call(_notice, self._clock.now())
+
+    async def lease(self: _Calls, owner: str, limit: int, seconds: float) -> Sequence[LeasedEndpoint]:
+        now = self._clock.now()
+        if not await self.read_call(_exists, "any_due", {"now": now}):
+            return ()
+        return await self.write_call(_lease, owner, limit, now, now + int(seconds * SECOND))
+
+    async def fetch(self: _Calls, requests: Sequence[ReadRequest]) -> Sequence[ReadAnswer]:
+        return await self.read_call(_fetch, requests, self._clock.now())
+
+    async def settle(self: _Calls, settlements: Sequence[Settlement]) -> Sequence[Settled]:
+        return await self.write_call(_settle, settlements, self._clock.now())
+
+    async def renew(self: _Calls, tokens: Mapping[str, str], seconds: float) -> frozenset[str]:
+        return await self.write_call(_renew, tokens, self._clock.now() + int(seconds * SECOND))
+
+    async def subscriptions(self: _Calls, endpoint_ids: Sequence[str]) -> Mapping[str, tuple[Subscription, ...]]:
+        return await self.read_call(_subscriptions, endpoint_ids)
+
+    async def next_due_at(self: _Calls) -> int | None:
+        return await self.read_call(_next_due_at)
+
+    async def end_leases(self: _Calls, owners: Iterable[str]) -> None:
+        """End the leases of local processes that are dead, so that nobody waits for them to run out."""
+        await self.write_call(_end_leases, tuple(owners), self._clock.now())
+
+
+def append_events(connection: sqlite3.Connection, now: int, events: Sequence[NewEvent]) -> None:
+    """In the order given: each organization's next sequence, each type's next ordinal."""
+    for event in events:
+        log = connection.execute(SQL["advance_log"], {"organization_id": event.organization_id, "now": now}).fetchone()
+        assert log is not None, "every organization has a log"
+        key = {"organization_id": event.organization_id, "event": event.event.value}
+        head = connection.execute(SQL["advance_head"], key).fetchone()
+        row = {
+            **key,
+            "sequence": log["sequence"],
+            "occurred_at": log["occurred_at"],
+            "ordinal": head["ordinal"],
+            "id": event.id,
+            "resource_id": event.resource_id,
+            "body": event.body,
+        }
+        connection.execute(SQL["append"], row)
+
+
+def _exists(connection: sqlite3.Connection, name: str, parameters: Mapping[str, Any]) -> bool:
+    return bool(connection.execute(SQL[name], parameters).fetchone()["found"])
+
+
+def _notice(connection: sqlite3.Connection, now: int) -> int:
+    connection.execute(SQL["notice"], {"now": now})
+    return connection.execute(SQL["noticed"]).rowcount
+
+
+def _lease(connection: sqlite3.Connection, owner: str, limit: int, now: int, until: int) -> list[LeasedEndpoint]:
+    due = connection.execute(SQL["due_endpoints"], {"now": now, "limit": limit}).fetchall()
+    token = uuid.uuid4().hex
+    takes = [{"id": row["id"], "owner": owner, "token": token, "until": until} for row in due]
+    connection.executemany(SQL["take"], takes)
+    return [_leased(connection, row, token) for row in due]
+
+
+def _leased(connection: sqlite3.Connection, row: sqlite3.Row, token: str) -> LeasedEndpoint:
+    subscriptions = _subscribed(connection, row["id"])
+    if row["abandoned"] or row["uncertain"]:
+        subscriptions = tuple(replace(one, settled=_settled_beyond(connection, one)) for one in subscriptions)
+    return LeasedEndpoint(
+        id=row["id"],
+        organization_id=row["organization_id"],
+        token=token,
+        health=_health(row),
+        has_retries=bool(row["has_retries"]),
+        subscriptions=subscriptions,
+    )
+
+
+def _health(row: sqlite3.Row) -> EndpointHealth:
+    return EndpointHealth(
+        consecutive_failures=row["consecutive_failures"],
+        failing_resources=tuple(json.loads(row["failing_resources"])),
+        failing_since=row["failing_since"],
+        opened_at=row["opened_at"],
+        probes=row["probes"],
+        probed_sequence=row["probed_sequence"],
+        not_before=row["not_before"],
+        window=row["window"],
+        rate_at=row["rate_at"],
+    )
+
+
+def _subscribed(connection: sqlite3.Connection, endpoint_id: str) -> tuple[Subscription, ...]:
+    rows = connection.execute(SQL["live_subscriptions"], {"endpoint_id": endpoint_id}).fetchall()
+    return tuple(Subscription(**{**dict(row), "only_failed": bool(row["only_failed"])}) for row in rows)
+
+
+def _settled_beyond(connection: sqlite3.Connection, subscription: Subscription) -> frozenset[int]:
+    parameters = {
+        "organization_id": subscription.organization_id,
+        "webhook_id": subscription.webhook_id,
+        "replay_id": subscription.replay_id,
+        "event": subscription.event,
+        "cursor": subscription.cursor,
+    }
+    return frozenset(row["ordinal"] for row in connection.execute(SQL["settled_beyond"], parameters))
+
+
+def _subscriptions(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tuple[Subscription, ...]]:
+    return {endpoint_id: _subscribed(connection, endpoint_id) for endpoint_id in ids}
+
+
+def _fetch(connection: sqlite3.Connection, requests: Sequence[ReadRequest], now: int) -> list[ReadAnswer]:
+    shared: dict[Stretch, tuple[LoggedEvent, ...]] = {}
+    return [_answer(connection, request, shared, now) for request in requests]
+
+
+def _answer(
+    connection: sqlite3.Connection, request: ReadRequest, shared: dict[Stretch, tuple[LoggedEvent, ...]], now: int
+) -> ReadAnswer:
+    events = tuple(_stretch(connection, stretch, shared) for stretch in request.stretches)
+    retries = _retries(connection, request, now) if request.retries_limit else ()
+    blocked = _blocked(connection, request.endpoint_id, events) if request.check_blocked else frozenset()
+    return ReadAnswer(request.endpoint_id, events, retries, blocked)
+
+
+def _stretch(
+    connection: sqlite3.Connection, stretch: Stretch, shared: dict[Stretch, tuple[LoggedEvent, ...]]
+) -> tuple[LoggedEvent, ...]:
+    """Endpoints at the same place of the same log share one read, and the bytes."""
+    found = shared.get(stretch)
+    if found is None:
+        rows = connection.execute(SQL["stretch"], asdict(stretch)).fetchall()
+        found = shared[stretch] = tuple(LoggedEvent(stretch.organization_id, *row) for row in rows)
+    return found
+
+
+def _retries(connection: sqlite3.Connection, request: ReadRequest, now: int) -> tuple[DueRetry, ...]:
+    parameters: dict[str, Any] = {"endpoint_id": request.endpoint_id, "limit": request.retries_limit}
+    if request.probe_after is None:
+        rows = connection.execute(SQL["due_retries"], {**parameters, "now": now}).fetchall()
+    else:
+        rows = connection.execute(SQL["probe_candidates"], {**parameters, "after": request.probe_after}).fetchall()
+    return tuple(DueRetry(row[0], row[1], row[2], LoggedEvent(*row[3:])) for row in rows)
+
+
+def _blocked(
+    connection: sqlite3.Connection, endpoint_id: str, events: Iterable[Iterable[LoggedEvent]]
+) -> frozenset[str]:
+    resources = json.dumps(sorted({event.resource_id for stretch in events for event in stretch}))
+    rows = connection.execute(SQL["blocked"], {"endpoint_id": endpoint_id, "resources": resources})
+    return frozenset(row["resource_id"] for row in rows)
+
+
+def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: int) -> list[Settled]:
+    attempts = [asdict(attempt) for settlement in settlements for attempt in settlement.attempts]
+    connection.executemany(SQL["record_attempt"], attempts)
+    return [_settle_one(connection, settlement, now) for settlement in settlements]
+
+
+def _settle_one(connection: sqlite3.Connection, settlement: Settlement, now: int) -> Settled:
+    key = {"endpoint_id": settlement.endpoint_id, "token": settlement.token}
+    if connection.execute(SQL["holds_lease"], key).fetchone() is None:
+        return Settled(settlement.endpoint_id, lost=True)
+    _move_cursors(connection, settlement, now)
+    unblocked = _write_parked(connection, settlement, now)
+    if settlement.health is not None:
+        health = asdict(settlement.health)
+        health["failing_resources"] = json.dumps(settlement.health.failing_resources)
+        connection.execute(SQL["write_health"], {**key, **health})
+    if settlement.disable_reason is not None:
+        connection.execute(SQL["disable"], {**key, "reason": settlement.disable_reason, "now": now}).fetchall()
+        connection.execute(SQL["pause_parked"], key)
+    if settlement.release:
+        release = {"due_at": settlement.due_at, "uncertain": settlement.uncertain, "now": now}
+        connection.execute(SQL["release"], {**key, **release})
+    return Settled(settlement.endpoint_id, lost=False, unblocked=unblocked)
+
+
+def _move_cursors(connection: sqlite3.Connection, settlement: Settlement, now: int) -> None:
+    for move in settlement.cursors:
+        parameters = {**asdict(move), "endpoint_id": settlement.endpoint_id, "now": now}
+        connection.execute(SQL["move_replay" if move.replay_id else "move_cursor"], parameters)
+
+
+def _write_parked(connection: sqlite3.Connection, settlement: Settlement, now: int) -> frozenset[str]:
+    """Park and unpark; then no resource's first delivery is held. Returns the resources with nothing parked."""
+    here = {"endpoint_id": settlement.endpoint_id, "now": now}
+    for webhook_id, replay_id, sequence, _ in settlement.settled_retries:
+        key = {"webhook_id": webhook_id, "replay_id": replay_id, "sequence": sequence}
+        connection.execute(SQL["unpark"], key)
+    for parked in settlement.parked:
+        connection.execute(SQL["park"], {**here, **asdict(parked)})
+    touched = {resource_id for *_, resource_id in settlement.settled_retries}
+    touched |= settlement.freed_resources | {parked.resource_id for parked in settlement.parked}
+    blocked = set()
+    for resource_id in touched:
+        resource = {**here, "resource_id": resource_id}
+        connection.execute(SQL["promote"], resource)
+        if connection.execute(SQL["still_blocked"], resource).fetchone() is not None:
+            blocked.add(resource_id)
+    return frozenset(touched - blocked)
+
+
+def _renew(connection: sqlite3.Connection, tokens: Mapping[str, str], until: int) -> frozenset[str]:
+    lost = set()
+    for endpoint_id, token in tokens.items():
+        parameters = {"endpoint_id": endpoint_id, "token": token, "until": until}
+        if connection.execute(SQL["renew"], parameters).rowcount == 0:
+            lost.add(endpoint_id)
+    return frozenset(lost)
+
+
+def _next_due_at(connection: sqlite3.Connection) -> int | None:
+    due_at: int | None = connection.execute(SQL["next_due_at"]).fetchone()["due_at"]
+    return due_at
+
+
+def _end_leases(connection: sqlite3.Connection, owners: Sequence[str], now: int) -> None:
+    connection.executemany(SQL["end_leases"], [{"owner": owner, "now": now} for owner in owners])
