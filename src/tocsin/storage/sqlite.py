@@ -19,7 +19,8 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from tocsin.clock import Clock
 from tocsin.domain.errors import Unavailable
-from tocsin.storage.interface import NewEvent, Row, Writing
+from tocsin.storage.interface import Row, Writing
+from tocsin.storage.records import NewEvent
 from tocsin.storage.sqlite_log import SqliteLog, append_events
 from tocsin.storage.statements import Compiled, Query, Writes, compile_statement
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from tocsin.clock import SECOND, Clock
-from tocsin.storage.interface import (
+from tocsin.storage.records import (
     DueRetry,
     EndpointHealth,
     LeasedEndpoint,

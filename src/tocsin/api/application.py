@@ -1,0 +1,65 @@
+"""The FastAPI application: routers, errors, health. Made by `app`, which hands in the use cases."""
+
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+
+from tocsin import __version__
+from tocsin.api import errors
+from tocsin.api.body import JsonRoute
+from tocsin.api.routes import (
+    audit,
+    business_activities,
+    categories,
+    deliveries,
+    event_feed,
+    feedbacks,
+    health,
+    members,
+    operations,
+    organizations,
+    people,
+    places,
+    replays,
+    reports,
+    root,
+    security,
+    tokens,
+    webhooks,
+)
+from tocsin.service.use_cases import UseCases
+
+ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
+    module.router
+    for module in (
+        root,
+        security,
+        organizations,
+        members,
+        tokens,
+        people,
+        business_activities,
+        categories,
+        places,
+        feedbacks,
+        reports,
+        operations,
+        webhooks,
+        deliveries,
+        replays,
+        event_feed,
+        audit,
+        health,
+    )
+)
+
+
+def create_application(use_cases: UseCases) -> FastAPI:
+    app = FastAPI(title="tocsin", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.router.route_class = JsonRoute
+    app.router.redirect_slashes = False
+    app.state.use_cases = use_cases
+    errors.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app

@@ -1,0 +1,1 @@
+"""One module for each resource: its request models and its routes."""

@@ -1,0 +1,58 @@
+"""Puts the parts together: the only module that chooses implementations."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from tocsin.api.application import create_application
+from tocsin.clock import Clock, SystemClock
+from tocsin.hal import Hal
+from tocsin.key import load_key
+from tocsin.service.context import Context
+from tocsin.service.use_cases import UseCases
+from tocsin.service.vault import Vault
+from tocsin.settings import Settings
+from tocsin.storage.interface import Storage
+from tocsin.storage.migrate import sqlite_path
+from tocsin.storage.sqlite import SqliteStorage
+
+
+def open_storage(settings: Settings, clock: Clock) -> Storage:
+    return SqliteStorage(sqlite_path(settings.database_url), clock)
+
+
+def open_vault(settings: Settings) -> Vault:
+    """Raises SettingsError where the key is wrong or can't be read."""
+    return Vault(load_key(settings), os.urandom)
+
+
+@asynccontextmanager
+async def open_use_cases(
+    settings: Settings, public_url: str, clock: Clock | None = None
+) -> AsyncIterator[UseCases]:
+    """The use cases over an open, migrated database; closed at the end."""
+    the_clock = clock or SystemClock()
+    storage = open_storage(settings, the_clock)
+    try:
+        context = Context(
+            storage=storage,
+            hal=Hal(public_url),
+            clock=the_clock,
+            entropy=secrets.token_bytes,
+            vault=open_vault(settings),
+            open_organizations=settings.organizations == "open",
+            allowed_networks=settings.allow_networks,
+        )
+        use_cases = UseCases(context)
+        await use_cases.authentication.open()
+        await use_cases.business_activities.seed()
+        yield use_cases
+    finally:
+        await storage.close()
+
+
+def api(use_cases: UseCases) -> FastAPI:
+    return create_application(use_cases)

@@ -1,0 +1,31 @@
+"""What every use case stands on, handed in by `app`: nothing here is global."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final
+
+from tocsin.clock import Clock
+from tocsin.domain.ids import uuid7
+from tocsin.hal import Hal
+from tocsin.service.vault import Vault
+from tocsin.storage.interface import Storage
+
+ID_ENTROPY_BYTES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`entropy(n)` gives n random bytes; `open_organizations`: any registered person may create organizations."""
+
+    storage: Storage
+    hal: Hal
+    clock: Clock
+    entropy: Callable[[int], bytes]
+    vault: Vault
+    open_organizations: bool
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def new_id(self) -> str:
+        """A UUIDv7: ids made later sort later."""
+        return uuid7(self.clock.now(), self.entropy(ID_ENTROPY_BYTES))

@@ -1,0 +1,212 @@
+"""What passes between the log, its storage and its workers: plain values, and nothing that does anything.
+
+Every `*_at` is whole microseconds since the epoch.
+"""
+
+from dataclasses import dataclass, field
+
+from tocsin.domain.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event on its way into an organization's log; `body` is the whole notification."""
+
+    organization_id: str
+    event: Event
+    id: str
+    resource_id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event as the log keeps it; `body` is the exact notification."""
+
+    organization_id: str
+    sequence: int
+    event: str
+    ordinal: int
+    id: str
+    resource_id: str
+    occurred_at: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a worker needs to deliver for one webhook, or for one running replay of it (`replay_id`)."""
+
+    webhook_id: str
+    replay_id: str
+    organization_id: str
+    endpoint_id: str
+    event: str
+    url: str
+    revision: int
+    cursor: int
+    last_ordinal: int | None
+    """For a replay: where it ends."""
+    only_failed: bool
+    max_in_flight: int
+    rate_per_second: float | None
+    signature: str
+    headers: bytes
+    """Encrypted."""
+    secret: bytes
+    """Encrypted."""
+    previous_secret: bytes | None
+    previous_secret_until: int | None
+    settled: frozenset[int] = frozenset()
+    """Ordinals beyond the cursor that are delivered or parked already (after an uncertain lease)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointHealth:
+    """The columns of an endpoint that the delivery policy owns (`delivery.policy.Health` says what they mean)."""
+
+    consecutive_failures: int = 0
+    failing_resources: tuple[str, ...] = ()
+    failing_since: int | None = None
+    opened_at: int | None = None
+    probes: int = 0
+    probed_sequence: int = 0
+    not_before: int = 0
+    window: int = 1
+    rate_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedEndpoint:
+    id: str
+    organization_id: str
+    token: str
+    health: EndpointHealth
+    has_retries: bool
+    """Some delivery of it waits or is held: reads must ask which resources are blocked."""
+    subscriptions: tuple[Subscription, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of one log that a subscription wants: `event`s of the organization after an ordinal."""
+
+    organization_id: str
+    event: str
+    after: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueRetry:
+    webhook_id: str
+    replay_id: str
+    attempts: int
+    """Attempts that spent the schedule so far."""
+    event: LoggedEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """What one leased endpoint wants next."""
+
+    endpoint_id: str
+    stretches: tuple[Stretch, ...]
+    retries_limit: int
+    """Due retries wanted; 0: none."""
+    probe_after: int | None = None
+    """Not None: the breaker is open; the oldest parked event with a greater sequence is wanted, due or not."""
+    check_blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    endpoint_id: str
+    events: tuple[tuple[LoggedEvent, ...], ...]
+    """For each stretch asked for, in order; shorter than its limit where the log ends."""
+    retries: tuple[DueRetry, ...]
+    blocked: frozenset[str]
+    """Of the resources in `events`: those with a delivery at this endpoint that waits or is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """A row of attempts. Durations are microseconds."""
+
+    webhook_id: str
+    sequence: int
+    ordinal: int
+    number: int
+    replay_id: str
+    delivered: bool
+    started_at: int
+    outcome: str
+    total_us: int
+    status: int | None = None
+    reason: str | None = None
+    address: str | None = None
+    resolve_us: int | None = None
+    connect_us: int | None = None
+    tls_us: int | None = None
+    first_byte_us: int | None = None
+    response_body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A delivery that leaves the simple path behind the cursor, or comes again to the park: upserted."""
+
+    webhook_id: str
+    replay_id: str
+    organization_id: str
+    sequence: int
+    ordinal: int
+    resource_id: str
+    state: str
+    attempts: int
+    next_attempt_at: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CursorMove:
+    """`done` counts deliveries of a replay settled since the last move; 0 for a webhook."""
+
+    webhook_id: str
+    replay_id: str
+    revision: int
+    cursor: int
+    done: int = 0
+    finished: bool = False
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What one endpoint's holder wants written. Attempts are always written, the rest only while the lease holds."""
+
+    endpoint_id: str
+    token: str
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    cursors: list[CursorMove] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
+    settled_retries: list[tuple[str, str, int, str]] = field(default_factory=list)
+    """(webhook_id, replay_id, sequence, resource_id) of parked deliveries that are delivered: their rows go."""
+    freed_resources: set[str] = field(default_factory=set)
+    """Resources whose first parked delivery is settled or given up: the next held one becomes due."""
+    health: EndpointHealth | None = None
+    disable_reason: str | None = None
+    """Not None: every webhook of the endpoint is disabled with this reason."""
+    release: bool = False
+    due_at: int | None = None
+    """On release: when to look again, besides retries and what came meanwhile; None: not by itself."""
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """`lost`: the lease was another's, nothing but attempts was written."""
+
+    endpoint_id: str
+    lost: bool
+    unblocked: frozenset[str] = frozenset()
+    """Of the resources touched: those with nothing parked at this endpoint any more."""
