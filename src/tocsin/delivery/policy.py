@@ -117,7 +117,7 @@ def backoff(policy: Policy, failures: int, *, jitter: float) -> int | None:
 
 
 def retry_after(value: str, *, now: int, most_seconds: float) -> int | None:
-    """Microseconds that a Retry-After header asks for, bounded; None where it is nonsense (RFC 9110, section 10.2.3)."""
+    """Microseconds that a Retry-After header asks for, bounded; None where it is nonsense (RFC 9110, 10.2.3)."""
     text = value.strip()
     if text.isascii() and text.isdigit():
         return min(int(text[:12]), int(most_seconds)) * SECOND

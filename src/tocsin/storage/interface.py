@@ -75,8 +75,11 @@ class Storage(Protocol):
         """Mark due (or `again`) the endpoints with a webhook for what was appended; returns how many heads were so."""
         ...
 
-    async def lease(self, owner: str, limit: int, seconds: float) -> Sequence[LeasedEndpoint]:
-        """Take up to `limit` due endpoints, longest due first, each with its enabled webhooks and running replays."""
+    async def lease(self, owner: str, limit: int, failing_limit: int, seconds: float) -> Sequence[LeasedEndpoint]:
+        """Take due endpoints, longest due first, each with its enabled webhooks and running replays.
+
+        Up to `limit` whose last attempt succeeded (or that are new), and up to `failing_limit` others.
+        """
         ...
 
     async def fetch(self, requests: Sequence[ReadRequest]) -> Sequence[ReadAnswer]:

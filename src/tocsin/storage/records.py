@@ -4,6 +4,7 @@ Every `*_at` is whole microseconds since the epoch.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tocsin.domain.events import Event
 
@@ -129,27 +130,25 @@ class ReadAnswer:
     """Of the resources in `events`: those with a delivery at this endpoint that waits or is held."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
-    """A row of attempts. Durations are microseconds."""
+class AttemptRecord(NamedTuple):
+    """A row of attempts, in the order in which it is inserted. Durations are microseconds."""
 
     webhook_id: str
     sequence: int
     ordinal: int
-    number: int
     replay_id: str
     delivered: bool
     started_at: int
     outcome: str
+    status: int | None
+    reason: str | None
+    address: str | None
+    resolve_us: int | None
+    connect_us: int | None
+    tls_us: int | None
+    first_byte_us: int | None
     total_us: int
-    status: int | None = None
-    reason: str | None = None
-    address: str | None = None
-    resolve_us: int | None = None
-    connect_us: int | None = None
-    tls_us: int | None = None
-    first_byte_us: int | None = None
-    response_body: bytes | None = None
+    response_body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

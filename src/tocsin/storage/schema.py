@@ -409,7 +409,6 @@ attempts = Table(
     Column("webhook_id", Text, nullable=False),
     Column("sequence", BigInteger, nullable=False),  # 0: a ping
     Column("ordinal", BigInteger, nullable=False),
-    Column("number", Integer, nullable=False),  # from 1 for each delivery
     Column("replay_id", Text, nullable=False, server_default=""),
     Column("delivered", Boolean, nullable=False),
     moment("started_at"),

@@ -36,11 +36,12 @@ WHERE id IN (
 UPDATE heads SET ahead = 0 WHERE ahead = 1
 
 -- name: due_endpoints
--- Longest due first. A lease that ran out is due at its end.
+-- Longest due first. A lease that ran out is due at its end. Failing endpoints have a limit of their own, so that many of
+-- them never keep a healthy one waiting.
 SELECT id, organization_id, lease_token IS NOT NULL AS abandoned, uncertain, consecutive_failures, failing_resources,
        failing_since, opened_at, probes, probed_sequence, not_before, "window", rate_at,
        EXISTS (SELECT 1 FROM retries AS r WHERE r.endpoint_id = endpoints.id AND r.state IN ('retrying', 'held')) AS has_retries
-FROM endpoints WHERE due_at <= :now ORDER BY due_at LIMIT :limit
+FROM endpoints WHERE due_at <= :now AND (consecutive_failures > 0) = :failing ORDER BY due_at LIMIT :limit
 
 -- name: take
 UPDATE endpoints SET lease_owner = :owner, lease_token = :token, due_at = :until, again = 0, uncertain = 0 WHERE id = :id
@@ -99,10 +100,10 @@ WHERE endpoint_id = :endpoint_id AND state IN ('retrying', 'held') AND resource_
 SELECT 1 FROM endpoints WHERE id = :endpoint_id AND lease_token = :token
 
 -- name: record_attempt
-INSERT INTO attempts (webhook_id, sequence, ordinal, number, replay_id, delivered, started_at, outcome, status, reason,
-                      address, resolve_us, connect_us, tls_us, first_byte_us, total_us, response_body)
-VALUES (:webhook_id, :sequence, :ordinal, :number, :replay_id, :delivered, :started_at, :outcome, :status, :reason,
-        :address, :resolve_us, :connect_us, :tls_us, :first_byte_us, :total_us, :response_body)
+-- Always, whoever holds the lease: the POST happened. The places are the members of records.AttemptRecord.
+INSERT INTO attempts (webhook_id, sequence, ordinal, replay_id, delivered, started_at, outcome, status, reason, address,
+                      resolve_us, connect_us, tls_us, first_byte_us, total_us, response_body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: move_cursor
 UPDATE webhooks SET cursor = max(cursor, :cursor)

@@ -50,11 +50,13 @@ class SqliteLog:
             return 0
         return await self.write_call(_notice, self._clock.now())
 
-    async def lease(self: _Calls, owner: str, limit: int, seconds: float) -> Sequence[LeasedEndpoint]:
+    async def lease(
+        self: _Calls, owner: str, limit: int, failing_limit: int, seconds: float
+    ) -> Sequence[LeasedEndpoint]:
         now = self._clock.now()
         if not await self.read_call(_exists, "any_due", {"now": now}):
             return ()
-        return await self.write_call(_lease, owner, limit, now, now + int(seconds * SECOND))
+        return await self.write_call(_lease, owner, (limit, failing_limit), now, now + int(seconds * SECOND))
 
     async def fetch(self: _Calls, requests: Sequence[ReadRequest]) -> Sequence[ReadAnswer]:
         return await self.read_call(_fetch, requests, self._clock.now())
@@ -104,8 +106,13 @@ def _notice(connection: sqlite3.Connection, now: int) -> int:
     return connection.execute(SQL["noticed"]).rowcount
 
 
-def _lease(connection: sqlite3.Connection, owner: str, limit: int, now: int, until: int) -> list[LeasedEndpoint]:
-    due = connection.execute(SQL["due_endpoints"], {"now": now, "limit": limit}).fetchall()
+def _lease(
+    connection: sqlite3.Connection, owner: str, limits: tuple[int, int], now: int, until: int
+) -> list[LeasedEndpoint]:
+    due = []
+    for failing, limit in enumerate(limits):
+        parameters = {"now": now, "failing": failing, "limit": limit}
+        due += connection.execute(SQL["due_endpoints"], parameters).fetchall()
     token = uuid.uuid4().hex
     takes = [{"id": row["id"], "owner": owner, "token": token, "until": until} for row in due]
     connection.executemany(SQL["take"], takes)
@@ -203,7 +210,7 @@ def _blocked(
 
 
 def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: int) -> list[Settled]:
-    attempts = [asdict(attempt) for settlement in settlements for attempt in settlement.attempts]
+    attempts = (attempt for settlement in settlements for attempt in settlement.attempts)
     connection.executemany(SQL["record_attempt"], attempts)
     return [_settle_one(connection, settlement, now) for settlement in settlements]
 

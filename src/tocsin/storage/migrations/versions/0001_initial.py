@@ -16,7 +16,6 @@ def upgrade() -> None:
         sa.Column("webhook_id", sa.Text(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("ordinal", sa.BigInteger(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("replay_id", sa.Text(), server_default="", nullable=False),
         sa.Column("delivered", sa.Boolean(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),

@@ -1,0 +1,455 @@
+"""One leased endpoint in a worker's hands: what to send next, and what to write of what became of it. Pure.
+
+The rules:
+
+* Two events of one resource are never in flight together, and the later one waits until the earlier one is delivered
+  or given up, whichever of the endpoint's webhooks they belong to. A resource is *claimed* by the delivery of it that
+  is ready or in flight; others of it wait behind in order.
+* Webhooks are merged by sequence: nothing is admitted beyond the place up to which every one of them has been read.
+* A failed delivery is *parked* in `retries`, its resource *blocked*: later events of it are parked too, as held, until
+  storage says that nothing of it is parked any more. A parked delivery no longer holds its webhook's cursor back.
+* A cursor moves over what is settled or parked without a gap. What is delivered beyond a gap makes the release
+  `uncertain`: whoever leases next asks which those were.
+* While the breaker is open only probes are sent, one at a time, each of another resource than the last; nothing is
+  parked, so an endpoint that is down costs no rows. Opening and closing end the lease: the next one starts clean.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final, assert_never
+
+from tocsin.delivery.outcome import Outcome, OutcomeKind
+from tocsin.delivery.policy import SECOND, Delivered, GiveUp, Policy, Retry, Unspent, Verdict, judge
+from tocsin.storage.records import (
+    AttemptRecord,
+    CursorMove,
+    DueRetry,
+    LeasedEndpoint,
+    LoggedEvent,
+    Parked,
+    ReadAnswer,
+    ReadRequest,
+    Settled,
+    Settlement,
+    Stretch,
+    Subscription,
+)
+
+READ_LIMIT: Final = 100
+"""Events read at a time for one subscription."""
+
+RETRIES_LIMIT: Final = 50
+"""Due retries, or candidates for a probe, read at a time."""
+
+UNPROVEN_IN_FLIGHT: Final = 2
+"""POSTs in flight until the first success in a lease."""
+
+RATE_BURST: Final = SECOND // 20
+"""How early ratePerSecond lets a POST start, in microseconds: the grain of the worker's turns."""
+
+HELD_REASON: Final = "Waits for an earlier event of the same resource."
+
+
+class Source:
+    """A webhook, or a replay of it, as far as this lease has come with it."""
+
+    __slots__ = ("cursor", "done", "exhausted", "moved", "order", "read_to", "settled_count", "subscription")
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self.cursor = subscription.cursor
+        self.read_to = subscription.cursor
+        self.exhausted = False
+        self.moved = False
+        self.settled_count = 0
+        self.order: deque[int] = deque()
+        """Ordinals admitted and not yet behind the cursor, in order."""
+        self.done: set[int] = set()
+        """Those of `order` that are settled or parked."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.subscription.webhook_id, self.subscription.replay_id
+
+    def stretch(self) -> Stretch:
+        one = self.subscription
+        return Stretch(one.organization_id, one.event, self.read_to, READ_LIMIT)
+
+    def settle(self, ordinal: int) -> None:
+        """The delivery needs nothing more from the log: the cursor may pass it."""
+        order, done = self.order, self.done
+        self.settled_count += 1
+        if order[0] != ordinal:
+            done.add(ordinal)
+            return
+        self.cursor = order.popleft()
+        self.moved = True
+        while order and order[0] in done:
+            self.cursor = order.popleft()
+            done.remove(self.cursor)
+
+    @property
+    def finished(self) -> bool:
+        """A replay that came to its end."""
+        last = self.subscription.last_ordinal
+        return last is not None and not self.order and (self.exhausted or self.read_to >= last)
+
+
+class Delivery:
+    """One event on its way to this endpoint for one source."""
+
+    __slots__ = ("event", "failures", "is_probe", "is_retry", "source", "started_at")
+
+    def __init__(self, source: Source, event: LoggedEvent, *, failures: int, is_retry: bool) -> None:
+        self.source = source
+        self.event = event
+        self.failures = failures
+        """Attempts that spent the schedule before this one."""
+        self.is_retry = is_retry
+        self.is_probe = False
+        self.started_at = 0
+
+
+class Lane:
+    """The endpoint while this worker holds its lease. Every method is told the time; none waits."""
+
+    def __init__(self, leased: LeasedEndpoint, policy: Policy) -> None:
+        self.id = leased.id
+        self.token = leased.token
+        self.health = leased.health
+        self.in_flight = 0
+        self.proven = False
+        self.draining = False
+        """Nothing new is started; released as soon as nothing is in flight."""
+        self.lost = False
+        self._policy = policy
+        self._sources = {source.key: source for source in map(Source, leased.subscriptions)}
+        self._limit = min((one.max_in_flight for one in leased.subscriptions), default=0)
+        rates = [one.rate_per_second for one in leased.subscriptions if one.rate_per_second is not None]
+        self._interval = round(SECOND / min(rates)) if rates else 0
+        self._ready: deque[Delivery] = deque()
+        self._waiting: dict[str, deque[Delivery]] = {}
+        self._blocked: dict[str, int] = {}
+        self._retrying: set[tuple[str, str, int]] = set()
+        self._has_retries = leased.has_retries
+        self._retries_exhausted = not leased.has_retries
+        self._generation = 0
+        self._written_health = leased.health
+        self._settlement = Settlement(self.id, self.token)
+        self.results = 0
+        """Outcomes since the last settlement was taken."""
+        if not leased.subscriptions:
+            self.draining = True
+
+    # What to read
+
+    def wants(self) -> ReadRequest | None:
+        """What to fetch, or None while there is enough to do."""
+        if self.draining or self.lost or len(self._ready) > self._limit:
+            return None
+        stretches = tuple(source.stretch() for source in self._reading())
+        retries = 0 if self._retries_exhausted else RETRIES_LIMIT
+        if not stretches and not retries:
+            return None
+        probe_after = None if self.health.opened_at is None else self.health.probed_sequence
+        return ReadRequest(self.id, stretches, retries, probe_after, check_blocked=self._has_retries)
+
+    def look_again(self) -> None:
+        """Something may have come since the log was read to its end."""
+        for source in self._sources.values():
+            source.exhausted = False
+        self._retries_exhausted = not self._has_retries
+
+    def _reading(self) -> list[Source]:
+        """The sources that the next request asks for; `admit` walks them in the same order."""
+        return [source for source in self._sources.values() if not source.exhausted and not source.finished]
+
+    def admit(self, request: ReadRequest, answer: ReadAnswer) -> None:
+        """Take in what was fetched for `request`."""
+        if request.retries_limit:
+            self._admit_retries(answer.retries)
+            self._retries_exhausted = True
+        for resource_id in answer.blocked:
+            self._blocked.setdefault(resource_id, self._generation)
+        read = list(zip(self._reading(), answer.events, strict=True))
+        for replay, events in read:
+            if replay.subscription.replay_id:
+                self._admit_events([(replay, event) for event in events])
+                replay.exhausted = len(events) < READ_LIMIT
+                replay.read_to = events[-1].ordinal if events else replay.read_to
+        self._admit_live([pair for pair in read if not pair[0].subscription.replay_id])
+
+    def _admit_live(self, read: Sequence[tuple[Source, Sequence[LoggedEvent]]]) -> None:
+        """Merge by sequence, no further than every webhook has been read."""
+        horizon = min((events[-1].sequence for _, events in read if len(events) == READ_LIMIT), default=None)
+        merged = []
+        for source, events in read:
+            taken = [(source, event) for event in events if horizon is None or event.sequence <= horizon]
+            source.exhausted = len(events) < READ_LIMIT and len(taken) == len(events)
+            source.read_to = taken[-1][1].ordinal if taken else source.read_to
+            merged += taken
+        if len(read) > 1:
+            merged.sort(key=_by_sequence)
+        self._admit_events(merged)
+
+    def _admit_events(self, merged: Iterable[tuple[Source, LoggedEvent]]) -> None:
+        for source, event in merged:
+            source.order.append(event.ordinal)
+            last = source.subscription.last_ordinal
+            if event.ordinal in source.subscription.settled or (last is not None and event.ordinal > last):
+                source.settle(event.ordinal)
+            elif event.resource_id in self._blocked:
+                self._hold(source, event)
+            else:
+                self._queue(Delivery(source, event, failures=0, is_retry=False))
+
+    def _admit_retries(self, retries: Iterable[DueRetry]) -> None:
+        for retry in retries:
+            source = self._sources.get((retry.webhook_id, retry.replay_id))
+            key = (retry.webhook_id, retry.replay_id, retry.event.sequence)
+            resource_id = retry.event.resource_id
+            if source is None or key in self._retrying or resource_id in self._waiting:
+                continue
+            self._blocked.setdefault(resource_id, self._generation)
+            self._retrying.add(key)
+            self._queue(Delivery(source, retry.event, failures=retry.attempts, is_retry=True))
+
+    def _queue(self, delivery: Delivery) -> None:
+        """Ready, or behind what claims its resource."""
+        behind = self._waiting.get(delivery.event.resource_id)
+        if behind is None:
+            self._waiting[delivery.event.resource_id] = deque()
+            self._ready.append(delivery)
+        else:
+            behind.append(delivery)
+
+    def _hold(self, source: Source, event: LoggedEvent) -> None:
+        """Behind a parked one: parked too, unless the endpoint is down. Then the cursor stays before it."""
+        if self.health.opened_at is None:
+            self._park(source, event, state="held", attempts=0, at=None, reason=HELD_REASON)
+            source.settle(event.ordinal)
+
+    # What to send
+
+    def next(self, now: int) -> Delivery | None:
+        """The delivery to start now, counted as in flight; None: nothing may start now."""
+        health = self.health
+        if self.draining or self.lost or not self._ready or now < health.not_before:
+            return None
+        if health.opened_at is not None:
+            return self._start(self._probe(), now) if self.in_flight == 0 else None
+        allowed = min(health.window, self._limit)
+        if self.in_flight >= (allowed if self.proven else min(allowed, UNPROVEN_IN_FLIGHT)):
+            return None
+        if self._interval and not self._on_time(now):
+            return None
+        return self._start(self._ready.popleft(), now)
+
+    def _probe(self) -> Delivery:
+        """The oldest event after the last probe's, in turn: no poisonous resource can keep the breaker open."""
+        probed = self.health.probed_sequence
+        chosen = min(self._ready, key=lambda one: (one.event.sequence <= probed, one.event.sequence))
+        self._ready.remove(chosen)
+        chosen.is_probe = True
+        self.health = replace(self.health, probed_sequence=chosen.event.sequence)
+        return chosen
+
+    def _on_time(self, now: int) -> bool:
+        """ratePerSecond, as a schedule of when POSTs are on time (the generic cell rate algorithm)."""
+        rate_at = self.health.rate_at
+        if now < rate_at - RATE_BURST:
+            return False
+        self.health = replace(self.health, rate_at=max(rate_at, now) + self._interval)
+        return True
+
+    def _start(self, delivery: Delivery, now: int) -> Delivery:
+        delivery.started_at = now
+        self.in_flight += 1
+        return delivery
+
+    # What became of it
+
+    def finish(self, delivery: Delivery, outcome: Outcome, now: int, jitter: float) -> Verdict:
+        """Judge an outcome and note what is to be written. `jitter`: from -1 to 1."""
+        self.in_flight -= 1
+        self.results += 1
+        event = delivery.event
+        verdict = judge(
+            self._policy,
+            self.health,
+            outcome,
+            resource_id=event.resource_id,
+            failures=delivery.failures,
+            probe=delivery.is_probe,
+            limit=self._limit,
+            now=now,
+            jitter=jitter,
+        )
+        self._settlement.attempts.append(_attempt(delivery, outcome, verdict))
+        if (verdict.health.opened_at is None) != (self.health.opened_at is None):
+            self.draining = True
+        self.health = verdict.health
+        match verdict.decision:
+            case Delivered():
+                self.proven = True
+                self._settle(delivery)
+            case Retry(at):
+                self._fail(delivery, "retrying", at, verdict.reason or "")
+            case GiveUp():
+                self._fail(delivery, "failed", None, verdict.reason or "")
+            case Unspent():
+                self.draining = True
+            case _:
+                assert_never(verdict.decision)
+        if verdict.disable_reason is not None:
+            self._settlement.disable_reason = verdict.disable_reason
+            self.draining = True
+        return verdict
+
+    def _settle(self, delivery: Delivery) -> None:
+        event, source = delivery.event, delivery.source
+        if delivery.is_retry:
+            key = (*source.key, event.sequence)
+            self._retrying.discard(key)
+            self._settlement.settled_retries.append((*key, event.resource_id))
+            self._retries_exhausted = False
+        else:
+            source.settle(event.ordinal)
+        self._go_on(event.resource_id)
+
+    def _go_on(self, resource_id: str) -> None:
+        """The resource's next delivery takes over its claim."""
+        behind = self._waiting[resource_id]
+        if behind:
+            self._ready.append(behind.popleft())
+        else:
+            del self._waiting[resource_id]
+
+    def _fail(self, delivery: Delivery, state: str, at: int | None, reason: str) -> None:
+        event, source = delivery.event, delivery.source
+        self._park(source, event, state=state, attempts=delivery.failures + 1, at=at, reason=reason)
+        if delivery.is_retry:
+            self._retrying.discard((*source.key, event.sequence))
+            self._retries_exhausted = False
+        else:
+            source.settle(event.ordinal)
+        for later in self._waiting.pop(event.resource_id):
+            self._park(later.source, later.event, state="held", attempts=0, at=None, reason=HELD_REASON)
+            later.source.settle(later.event.ordinal)
+
+    def _park(
+        self, source: Source, event: LoggedEvent, *, state: str, attempts: int, at: int | None, reason: str
+    ) -> None:
+        one = source.subscription
+        self._has_retries = True
+        self._blocked[event.resource_id] = self._generation
+        self._settlement.parked.append(
+            Parked(
+                webhook_id=one.webhook_id,
+                replay_id=one.replay_id,
+                organization_id=event.organization_id,
+                sequence=event.sequence,
+                ordinal=event.ordinal,
+                resource_id=event.resource_id,
+                state=state,
+                attempts=attempts,
+                next_attempt_at=at,
+                reason=reason,
+            )
+        )
+
+    # What to write
+
+    def idle(self, now: int) -> bool:
+        """Whether the lease is of no more use for now: nothing in flight, and nothing that may start soon."""
+        if self.in_flight:
+            return False
+        if self.draining or self.lost or now < self.health.not_before:
+            return True
+        return not self._ready and self.wants() is None
+
+    def settlement(self, now: int, *, release: bool) -> Settlement | None:
+        """What is to be written since the last call; None: nothing. `release` gives the lease back with it."""
+        settlement = self._settlement
+        settlement.cursors = [self._move(source) for source in self._sources.values() if source.moved or _ended(source)]
+        if self.health is not self._written_health:
+            settlement.health = self._written_health = self.health
+        if release:
+            assert self.in_flight == 0, "a lease is not given back under a delivery"
+            settlement.release = True
+            settlement.due_at = self._due_at(now)
+            settlement.uncertain = any(source.done for source in self._sources.values())
+        if not (release or settlement.attempts or settlement.cursors or settlement.parked or settlement.health):
+            return None
+        self._settlement = Settlement(self.id, self.token)
+        self._generation += 1
+        self.results = 0
+        return settlement
+
+    def _move(self, source: Source) -> CursorMove:
+        one = source.subscription
+        done, source.settled_count, source.moved = source.settled_count, 0, False
+        return CursorMove(
+            one.webhook_id, one.replay_id, one.revision, source.cursor, done if one.replay_id else 0, source.finished
+        )
+
+    def _due_at(self, now: int) -> int | None:
+        """When to lease it again, besides what storage knows: retries, and what came meanwhile."""
+        unfinished = self._ready or any(
+            source.order or not source.exhausted for source in self._sources.values() if not source.finished
+        )
+        if not unfinished and self.health.opened_at is None:
+            return None
+        rate_at = self.health.rate_at - RATE_BURST if self._interval else 0
+        return max(now, self.health.not_before, rate_at)
+
+    def settled(self, result: Settled, generation: int) -> None:
+        """What writing the settlement of `generation` found."""
+        if result.lost:
+            self.lost = True
+        for resource_id in result.unblocked:
+            if self._blocked.get(resource_id, generation + 1) <= generation and resource_id not in self._waiting:
+                del self._blocked[resource_id]
+
+    @property
+    def generation(self) -> int:
+        """Of the settlement that is being collected."""
+        return self._generation
+
+    @property
+    def revisions(self) -> dict[tuple[str, str], int]:
+        """By (webhook, replay), as leased."""
+        return {key: source.subscription.revision for key, source in self._sources.items()}
+
+
+def _by_sequence(pair: tuple[Source, LoggedEvent]) -> tuple[int, str]:
+    return pair[1].sequence, pair[0].subscription.webhook_id
+
+
+def _ended(source: Source) -> bool:
+    return source.subscription.last_ordinal is not None and source.finished
+
+
+def _attempt(delivery: Delivery, outcome: Outcome, verdict: Verdict) -> AttemptRecord:
+    durations, event, one = outcome.durations, delivery.event, delivery.source.subscription
+    delivered = isinstance(verdict.decision, Delivered)
+    is_response = outcome.kind is OutcomeKind.RESPONSE
+    return AttemptRecord(
+        one.webhook_id,
+        event.sequence,
+        event.ordinal,
+        one.replay_id,
+        delivered,
+        delivery.started_at,
+        outcome.kind.value,
+        outcome.status if is_response else None,
+        verdict.reason,
+        outcome.address,
+        durations.resolve,
+        durations.connect,
+        durations.tls,
+        durations.first_byte,
+        durations.total,
+        None if delivered else outcome.response_body,
+    )
