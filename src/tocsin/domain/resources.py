@@ -187,3 +187,31 @@ class Webhook:
     signature: str = "v1"
     max_in_flight: int = 10
     rate_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookStatus:
+    """What became of a webhook so far; `state` is active, failing or disabled. Ordinals are of its event type."""
+
+    state: str
+    cursor: int
+    head: int
+    pending: int
+    """Events that are neither delivered, parked nor given up."""
+    parked: int
+    """Deliveries that wait for a retry or behind one."""
+    reason: str | None = None
+    failing_since: int | None = None
+    next_attempt_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An organization's machine credential; the token itself is shown once and stored hashed."""
+
+    id: str
+    organization_id: str
+    name: str
+    roles: tuple[str, ...]
+    created_at: int
+    expires_at: int | None = None

@@ -1,0 +1,31 @@
+"""Errors as vnd.error (CONTRACT, section 2, "Errors")."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tocsin.domain.errors import Violation
+from tocsin.hal.encoding import encode
+
+CONTEXT: Final = "https://github.com/blongden/vnd.error"
+
+
+def error_body(message: str, *, path: str | None = None) -> bytes:
+    """One error; `path` names the field that caused it, if one did."""
+    body: dict[str, Any] = {"@context": CONTEXT, "@type": "Error", "message": message}
+    if path is not None:
+        body["path"] = path
+    return encode(body)
+
+
+def validation_error_body(violations: Sequence[Violation]) -> bytes:
+    """Every wrong field with its path."""
+    errors = [{"@context": CONTEXT, "@type": "Error", "message": one.message, "path": one.path} for one in violations]
+    return encode(
+        {
+            "@context": CONTEXT,
+            "@type": "ValidationError",
+            "message": "Validation failed.",
+            "total": len(errors),
+            "_embedded": {"errors": errors},
+        }
+    )

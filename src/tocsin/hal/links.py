@@ -1,0 +1,74 @@
+"""Every target that a link can have, as a path with its variables: the API serves exactly these.
+
+A link is {"href", "iriTemplate": {"mapping": {variable: value}}}: hrefs are absolute, built from one configured base,
+because a receiver of a notification has no request to resolve against (CONTRACT, section 2).
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote, urlencode
+
+Link = dict[str, Any]
+
+
+class Target(StrEnum):
+    """Paths; the names in braces are the keys of a link's mapping (CONTRACT, section 4)."""
+
+    ROOT = "/"
+    REPORT = "/reports/{report}"
+    REPORT_OPERATIONS = "/reports/{report}/operations"
+    REPORT_TRACKING = "/reports/{report}/tracking"
+    OPERATION = "/operations/{operation}"
+    OPERATION_TRACKING = "/operations/{operation}/tracking"
+    FEEDBACKS = "/feedbacks"
+    FEEDBACK = "/feedbacks/{feedback}"
+    FEEDBACK_TRACKING = "/feedbacks/{feedback}/tracking"
+    ORGANIZATIONS = "/organizations"
+    ORGANIZATION = "/organizations/{organization}"
+    ORGANIZATION_REPORTS = "/organizations/{organization}/reports"
+    ORGANIZATION_OPERATIONS = "/organizations/{organization}/operations"
+    ORGANIZATION_WEBHOOKS = "/organizations/{organization}/webhooks"
+    ORGANIZATION_MEMBERS = "/organizations/{organization}/members"
+    ORGANIZATION_TOKENS = "/organizations/{organization}/tokens"
+    ORGANIZATION_CATEGORIES = "/organizations/{organization}/categories"
+    ORGANIZATION_PLACES = "/organizations/{organization}/places"
+    ORGANIZATION_EVENTS = "/organizations/{organization}/events"
+    MEMBER = "/organizations/{organization}/members/{member}"
+    TOKEN = "/tokens/{token}"
+    PEOPLE = "/people"
+    PERSON = "/people/{person}"
+    PLACES = "/places"
+    PLACE = "/places/{place}"
+    CHILD_PLACES = "/places?parent={parent}"
+    CATEGORIES = "/categories"
+    CATEGORY = "/categories/{category}"
+    BUSINESS_ACTIVITIES = "/businessactivities"
+    BUSINESS_ACTIVITY = "/businessactivities/{businessActivity}"
+    BUSINESS_ACTIVITY_SCHEMA = "/businessactivities/{businessActivity}/schema"
+    WEBHOOK = "/webhooks/{webhook}"
+    WEBHOOK_STATUS = "/webhooks/{webhook}/status"
+    WEBHOOK_DELIVERIES = "/webhooks/{webhook}/deliveries"
+    WEBHOOK_REPLAYS = "/webhooks/{webhook}/replays"
+
+
+class Links:
+    """Makes links under one public base URL."""
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._templates = {target: self.base_url + target.value for target in Target}
+
+    def to(self, target: Target, **mapping: str) -> Link:
+        """A link to `target` with its variables filled in."""
+        return {"href": self._templates[target].format_map(mapping), "iriTemplate": {"mapping": mapping}}
+
+    def page(self, path: str, number: int, limit: int, filters: Sequence[tuple[str, str]]) -> Link:
+        """A page of the collection at `path`: href only; page and limit come first, then the filters."""
+        query = urlencode([("page", number), ("limit", limit), *filters], quote_via=quote)
+        return {"href": f"{self.base_url}{path}?{query}"}
+
+    def query(self, path: str, parameters: Mapping[str, str]) -> Link:
+        """A place in a collection that pages by cursor: href only."""
+        query = urlencode(parameters, quote_via=quote)
+        return {"href": f"{self.base_url}{path}?{query}" if query else f"{self.base_url}{path}"}

@@ -1,0 +1,398 @@
+"""Each resource's representation, as a dict in the contract's order (CONTRACT, sections 3, 4 and 8).
+
+A member that has no value is left out, as a relation without a target is.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tocsin.domain.guards import feedback_transitions, operation_transitions, report_transitions
+from tocsin.domain.resources import (
+    BusinessActivity,
+    Category,
+    Checkpoint,
+    Feedback,
+    Member,
+    Operation,
+    Organization,
+    Person,
+    Place,
+    Progression,
+    Report,
+    Token,
+    Webhook,
+    WebhookStatus,
+)
+from tocsin.domain.roles import Role
+from tocsin.domain.states import OperationState
+from tocsin.hal.encoding import SECOND, moment
+from tocsin.hal.links import Link, Links, Target
+
+Representation = dict[str, Any]
+
+
+class Hal:
+    """Representations under one public base URL."""
+
+    def __init__(self, base_url: str) -> None:
+        self.links = Links(base_url)
+
+    # Reports and operations: what notifications carry
+
+    def report(self, one: Report) -> Representation:
+        to = self.links.to
+        links = {
+            "self": to(Target.REPORT, report=one.id),
+            "feedback": to(Target.FEEDBACK, feedback=one.feedback_id),
+            "operations": to(Target.REPORT_OPERATIONS, report=one.id),
+            "organization": to(Target.ORGANIZATION, organization=one.organization_id),
+            "tracking": to(Target.REPORT_TRACKING, report=one.id),
+        }
+        if one.category_id is not None:
+            links["category"] = to(Target.CATEGORY, category=one.category_id)
+        if one.delegated_to is not None:
+            links["delegatedTo"] = to(Target.ORGANIZATION, organization=one.delegated_to)
+        if one.delegated_from is not None:
+            links["delegatedFrom"] = to(Target.ORGANIZATION, organization=one.delegated_from)
+        return {
+            "type": "Report",
+            "id": one.id,
+            **_given(identificationNumber=one.identification_number, description=one.description),
+            "priority": one.priority,
+            "tags": list(one.tags),
+            "state": one.state,
+            "createdAt": moment(one.created_at),
+            "updatedAt": moment(one.updated_at),
+            "_links": links,
+            "_embedded": {
+                "stateTransitions": list(report_transitions(one.state, one.progression)),
+                "tracking": self.report_tracking(one),
+            },
+        }
+
+    def operation(self, one: Operation) -> Representation:
+        to = self.links.to
+        links = {
+            "self": to(Target.OPERATION, operation=one.id),
+            "report": to(Target.REPORT, report=one.report_id),
+            "feedback": to(Target.FEEDBACK, feedback=one.feedback_id),
+            "tracking": to(Target.OPERATION_TRACKING, operation=one.id),
+        }
+        if one.operator_id is not None:
+            links["operator"] = to(Target.PERSON, person=one.operator_id)
+        return {
+            "type": "Operation",
+            "id": one.id,
+            **_given(
+                name=one.name,
+                description=one.description,
+                identificationNumber=one.identification_number,
+                duration=one.duration,
+                startDate=None if one.start_date is None else moment(one.start_date),
+            ),
+            "state": one.state,
+            "createdAt": moment(one.created_at),
+            "updatedAt": moment(one.updated_at),
+            "_links": links,
+            "_embedded": {
+                "stateTransitions": list(operation_transitions(one.state)),
+                "tracking": self.operation_tracking(one),
+            },
+        }
+
+    # Tracking
+
+    def report_tracking(self, one: Report) -> Representation:
+        link = self.links.to(Target.REPORT_TRACKING, report=one.id)
+        return self._tracking(one.state, one.progression, one.checkpoints, link)
+
+    def operation_tracking(self, one: Operation) -> Representation:
+        link = self.links.to(Target.OPERATION_TRACKING, operation=one.id)
+        progression = Progression(int(one.state is OperationState.RESOLVED), 1)
+        return self._tracking(one.state, progression, one.checkpoints, link)
+
+    def feedback_tracking(self, one: Feedback) -> Representation:
+        link = self.links.to(Target.FEEDBACK_TRACKING, feedback=one.id)
+        return self._tracking(one.state, one.progression, one.checkpoints, link)
+
+    def _tracking(
+        self, state: str, progression: Progression, checkpoints: Sequence[Checkpoint], link: Link
+    ) -> Representation:
+        """`time`: whole seconds from the first to the last checkpoint, so that no clock is in it."""
+        return {
+            "state": state,
+            "progression": {"resolved": float(progression.resolved), "total": progression.total},
+            "time": (checkpoints[-1].created_at - checkpoints[0].created_at) // SECOND,
+            "checkpoints": [
+                {
+                    "createdAt": moment(one.created_at),
+                    "state": one.state,
+                    "_links": {"organization": self.links.to(Target.ORGANIZATION, organization=one.organization_id)},
+                }
+                for one in checkpoints
+            ],
+            "_links": {"self": link},
+        }
+
+    # Feedback, people, organizations and what is theirs
+
+    def feedback(self, one: Feedback) -> Representation:
+        to = self.links.to
+        links = {
+            "self": to(Target.FEEDBACK, feedback=one.id),
+            "tracking": to(Target.FEEDBACK_TRACKING, feedback=one.id),
+            "reporter": to(Target.PERSON, person=one.reporter_id),
+        }
+        if one.category_id is not None:
+            links["category"] = to(Target.CATEGORY, category=one.category_id)
+        if one.business_activity_id is not None:
+            links["businessActivity"] = to(Target.BUSINESS_ACTIVITY, businessActivity=one.business_activity_id)
+        return {
+            "type": "Feedback",
+            "id": one.id,
+            **_given(description=one.description),
+            "state": one.state,
+            "public": one.public,
+            "createdAt": moment(one.created_at),
+            "metadata": one.metadata,
+            "geoCoordinates": {
+                "elevation": one.elevation,
+                "point": {"latitude": one.point.latitude, "longitude": one.point.longitude, "srid": 4326},
+            },
+            "_links": links,
+            "_embedded": {
+                "stateTransitions": list(feedback_transitions(one.state)),
+                "tracking": self.feedback_tracking(one),
+            },
+        }
+
+    def organization(self, one: Organization, *, full: bool) -> Representation:
+        """`full`: with the e-mail addresses, which only members see."""
+        to = self.links.to
+        links = {"self": to(Target.ORGANIZATION, organization=one.id)}
+        if one.business_activity_id is not None:
+            links["businessActivity"] = to(Target.BUSINESS_ACTIVITY, businessActivity=one.business_activity_id)
+        addresses = _given(
+            billingEmailAddress=one.billing_email_address, notificationEmailAddress=one.notification_email_address
+        )
+        return {
+            "type": "Organization",
+            "id": one.id,
+            "name": one.name,
+            **_given(alternateName=one.alternate_name, description=one.description),
+            **(addresses if full else {}),
+            "enabled": one.enabled,
+            "isEnabled": one.enabled,
+            "createdAt": moment(one.created_at),
+            "updatedAt": moment(one.updated_at),
+            "_links": links,
+        }
+
+    def person(self, one: Person) -> Representation:
+        to = self.links.to
+        links = {"self": to(Target.PERSON, person=one.id)}
+        if one.member_of is not None:
+            links["memberOf"] = to(Target.ORGANIZATION, organization=one.member_of)
+        return {
+            "type": "Person",
+            "id": one.id,
+            "username": one.email,
+            "email": one.email,
+            **_given(givenName=one.given_name, familyName=one.family_name, jobTitle=one.job_title),
+            "optIn": one.opt_in,
+            "preferences": {
+                "messageEmailEnabled": one.message_email_enabled,
+                "messagePushEnabled": one.message_push_enabled,
+            },
+            "createdAt": moment(one.created_at),
+            "updatedAt": moment(one.updated_at),
+            "_links": links,
+        }
+
+    def member(self, one: Member) -> Representation:
+        to = self.links.to
+        return {
+            "type": "Member",
+            "id": one.id,
+            "roles": list(one.roles),
+            "createdAt": moment(one.created_at),
+            "_links": {
+                "self": to(Target.MEMBER, organization=one.organization_id, member=one.id),
+                "person": to(Target.PERSON, person=one.person_id),
+                "organization": to(Target.ORGANIZATION, organization=one.organization_id),
+            },
+            "_embedded": {"availableRoles": list(Role)},
+        }
+
+    def token(self, one: Token, credential: str | None = None) -> Representation:
+        """`credential`: the token itself, shown once, in the answer to its creation."""
+        to = self.links.to
+        return {
+            "type": "Token",
+            "id": one.id,
+            "name": one.name,
+            "roles": list(one.roles),
+            **_given(expiresAt=None if one.expires_at is None else moment(one.expires_at), token=credential),
+            "createdAt": moment(one.created_at),
+            "_links": {
+                "self": to(Target.TOKEN, token=one.id),
+                "organization": to(Target.ORGANIZATION, organization=one.organization_id),
+            },
+        }
+
+    def business_activity(self, one: BusinessActivity) -> Representation:
+        to = self.links.to
+        return {
+            "type": "BusinessActivity",
+            "id": one.id,
+            "name": one.name,
+            **_given(alternateName=one.alternate_name),
+            "metadataSchema": one.metadata_schema,
+            "_links": {
+                "self": to(Target.BUSINESS_ACTIVITY, businessActivity=one.id),
+                "schema": to(Target.BUSINESS_ACTIVITY_SCHEMA, businessActivity=one.id),
+            },
+        }
+
+    def business_activity_schema(self, one: BusinessActivity) -> Representation:
+        link = self.links.to(Target.BUSINESS_ACTIVITY_SCHEMA, businessActivity=one.id)
+        return {**one.metadata_schema, "_links": {"self": link}}
+
+    def category(self, one: Category) -> Representation:
+        to = self.links.to
+        return {
+            "type": "Category",
+            "id": one.id,
+            "name": one.name,
+            "color": one.color,
+            **_given(icon=one.icon, identificationNumber=one.identification_number),
+            "createdAt": moment(one.created_at),
+            "_links": {
+                "self": to(Target.CATEGORY, category=one.id),
+                "organization": to(Target.ORGANIZATION, organization=one.organization_id),
+            },
+        }
+
+    def place(self, one: Place) -> Representation:
+        to = self.links.to
+        links = {
+            "self": to(Target.PLACE, place=one.id),
+            "organization": to(Target.ORGANIZATION, organization=one.organization_id),
+            "containsPlaces": to(Target.CHILD_PLACES, parent=one.id),
+        }
+        if one.contained_in_place_id is not None:
+            links["containedInPlace"] = to(Target.PLACE, place=one.contained_in_place_id)
+        geometry = {"type": "Polygon", "coordinates": one.rings}
+        feature = {"type": "Feature", "properties": [], "geometry": geometry}
+        return {
+            "type": "Place",
+            "id": one.id,
+            "name": one.name,
+            **_given(branchCode=one.branch_code),
+            "createdAt": moment(one.created_at),
+            "updatedAt": moment(one.updated_at),
+            "geo": {"polygon": {"type": "FeatureCollection", "features": [feature]}, "elevation": one.elevation},
+            "_links": links,
+        }
+
+    # Webhooks
+
+    def webhook(self, one: Webhook, secret: str | None = None) -> Representation:
+        """`secret`: shown once, in the answer to its creation."""
+        to = self.links.to
+        return {
+            "type": "Webhook",
+            "id": one.id,
+            "event": one.event,
+            "payloadUrl": one.payload_url,
+            "enabled": one.enabled,
+            **_given(description=one.description),
+            "headers": one.headers,
+            "signature": one.signature,
+            "maxInFlight": one.max_in_flight,
+            **_given(ratePerSecond=one.rate_per_second, secret=secret),
+            "createdAt": moment(one.created_at),
+            "updatedAt": moment(one.updated_at),
+            "_links": {
+                "self": to(Target.WEBHOOK, webhook=one.id),
+                "organization": to(Target.ORGANIZATION, organization=one.organization_id),
+                "status": to(Target.WEBHOOK_STATUS, webhook=one.id),
+            },
+        }
+
+    def webhook_status(self, webhook_id: str, one: WebhookStatus) -> Representation:
+        to = self.links.to
+        return {
+            "state": one.state,
+            **_given(
+                reason=one.reason,
+                failingSince=None if one.failing_since is None else moment(one.failing_since),
+                nextAttemptAt=None if one.next_attempt_at is None else moment(one.next_attempt_at),
+            ),
+            "cursor": one.cursor,
+            "head": one.head,
+            "pending": one.pending,
+            "parked": one.parked,
+            "_links": {
+                "self": to(Target.WEBHOOK_STATUS, webhook=webhook_id),
+                "webhook": to(Target.WEBHOOK, webhook=webhook_id),
+            },
+        }
+
+    # Collections
+
+    def page(  # one argument for each member of the envelope
+        self,
+        path: str,
+        items: Sequence[Representation],
+        *,
+        number: int,
+        limit: int,
+        total: int,
+        filters: Sequence[tuple[str, str]] = (),
+    ) -> Representation:
+        """The collection envelope; `path` starts with a slash, `filters` are kept in each link."""
+        pages = max(1, -(-total // limit))
+        numbers = {"self": number, "first": 1, "last": pages}
+        if number < pages:
+            numbers["next"] = number + 1
+        if number > 1:
+            numbers["previous"] = min(number - 1, pages)
+        return {
+            "page": number,
+            "limit": limit,
+            "pages": pages,
+            "total": total,
+            "_links": {name: self.links.page(path, n, limit, filters) for name, n in numbers.items()},
+            "_embedded": {"items": list(items)},
+        }
+
+    def root(self, organization_ids: Iterable[str]) -> Representation:
+        """Where generic clients begin; `organization_ids`: the caller's own."""
+        to = self.links.to
+        links: dict[str, Any] = {
+            "self": to(Target.ROOT),
+            "organizations": to(Target.ORGANIZATIONS),
+            "feedbacks": to(Target.FEEDBACKS),
+            "places": to(Target.PLACES),
+            "categories": to(Target.CATEGORIES),
+            "businessActivities": to(Target.BUSINESS_ACTIVITIES),
+            "people": to(Target.PEOPLE),
+        }
+        own = sorted(organization_ids)
+        for name, target in _OWN.items():
+            if own:
+                links[name] = [to(target, organization=one) for one in own]
+        return {"_links": links}
+
+
+_OWN: Mapping[str, Target] = {
+    "reports": Target.ORGANIZATION_REPORTS,
+    "operations": Target.ORGANIZATION_OPERATIONS,
+    "webhooks": Target.ORGANIZATION_WEBHOOKS,
+}
+
+
+def _given(**members: Any) -> dict[str, Any]:
+    """Without those that have no value."""
+    return {name: value for name, value in members.items() if value is not None}
