@@ -1,0 +1,397 @@
+"""The worker: leases due endpoints, lets `endpoint` and `policy` decide, the `sender` send, and writes what came of it.
+
+One *turn* talks to storage, one statement at a time: settle, notice, lease, fetch. Between turns, outcomes arrive as
+callbacks and start the next deliveries from what was read already. Turns follow each other every `TURN_SECONDS` while
+there is something to write or read, at once on a hint or after `FLUSH_RESULTS` outcomes, and every `POLL_SECONDS`
+when nothing says that there is work: a missed hint costs a second, never an event.
+
+The database is the truth: an error of it ends the turn, what was to be written is kept and written with the next one.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import orjson
+import structlog
+
+from tocsin.clock import Clock
+from tocsin.delivery import signing
+from tocsin.delivery.endpoint import Delivery, Lane
+from tocsin.delivery.outcome import Outcome, OutcomeKind
+from tocsin.delivery.policy import Policy, Verdict
+from tocsin.delivery.request import Recipient, fixed_head, head
+from tocsin.delivery.sender import Post, Sender
+from tocsin.delivery.target import RefusedUrl, parse
+from tocsin.storage.interface import Storage
+from tocsin.storage.records import ReadRequest, Settled, Settlement, Subscription
+
+LEASE_SECONDS: Final = 30.0
+RENEW_SECONDS: Final = 5.0
+SLICE_SECONDS: Final = 1.0
+"""After this a busy endpoint is let go of, so that work spreads."""
+PAUSE_SECONDS: Final = 0.25
+"""How long the end of a slice waits for what is in flight before the lease is simply kept."""
+SLOW_SECONDS: Final = 0.5
+"""An endpoint with a POST in flight for longer than this is slow."""
+TURN_SECONDS: Final = 0.02
+POLL_SECONDS: Final = 1.0
+RELOAD_SECONDS: Final = 0.5
+"""How often webhooks of held leases are compared with what storage has."""
+FLUSH_RESULTS: Final = 100
+LEASES_PER_TURN: Final = 200
+FAILING_PER_TURN: Final = 50
+GRACE_SECONDS: Final = 8.0
+"""At the end: how long what is in flight may still take."""
+RECIPIENTS_MAX: Final = 10_000
+DATABASE_PAUSE_SECONDS: Final = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class Opener(Protocol):
+    def open(self, sealed: bytes, purpose: str) -> bytes:
+        """The plain bytes of a sealed value."""
+        ...
+
+
+@dataclass(slots=True)
+class Held:
+    """A lease in this worker's hands. Times are monotonic seconds."""
+
+    lane: Lane
+    leased_at: float
+    start_until: float
+    """No POST starts later: it could outlive the lease."""
+    paused_at: float = 0.0
+    slow: bool = False
+    oldest_started_at: float = 0.0
+
+    @property
+    def suspect(self) -> bool:
+        """Failing or slow: such endpoints hold together at most half of the worker's concurrency."""
+        return self.slow or self.lane.health.consecutive_failures > 0
+
+
+class Worker:
+    """`chance` gives numbers from -1 to 1 for jitter; `owner` names this process in leases."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        sender: Sender,
+        vault: Opener,
+        *,
+        policy: Policy,
+        clock: Clock,
+        owner: str,
+        concurrency: int,
+        chance: Callable[[], float],
+    ) -> None:
+        self._storage = storage
+        self._sender = sender
+        self._vault = vault
+        self._policy = policy
+        self._clock = clock
+        self._owner = owner
+        self._concurrency = concurrency
+        self._chance = chance
+        self._margin = sender.limits.attempt_timeout_seconds + 1.0
+        self._lease_seconds = max(LEASE_SECONDS, self._margin + 10.0)
+        self._held: dict[str, Held] = {}
+        self._posts: dict[Post, Held] = {}
+        self._hungry: deque[Held] = deque()
+        self._in_flight = 0
+        self._suspect_in_flight = 0
+        self._results = 0
+        self._unwritten: list[Settlement] = []
+        self._recipients: OrderedDict[tuple[str, str, int], Recipient] = OrderedDict()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._renew_at = 0.0
+        self._reload_at = 0.0
+        self._notice_at = 0.0
+        storage.on_append(self.hint)
+
+    def hint(self) -> None:
+        """Something was appended: look now."""
+        self._notice_at = 0.0
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop` is set; then finish what is in flight, write it, and give every lease back."""
+        stopper = asyncio.ensure_future(self._wake_on(stop))
+        try:
+            while not stop.is_set():
+                await self._guarded_turn()
+                await self._rest()
+            await self._drain()
+        finally:
+            stopper.cancel()
+
+    async def _wake_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    async def _rest(self) -> None:
+        """Until there may be something to do."""
+        seconds = TURN_SECONDS if self._held or self._unwritten else POLL_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _drain(self) -> None:
+        """Start nothing more; what is unfinished after the grace ends as interrupted, spending no schedule."""
+        self._stopping = True
+        for held in self._held.values():
+            held.lane.draining = True
+        give_up_at = time.monotonic() + GRACE_SECONDS
+        while self._in_flight and time.monotonic() < give_up_at:
+            await self._guarded_turn()
+            await self._rest()
+        for post in list(self._posts):
+            post.interrupt()
+        await self._guarded_turn()
+
+    # A turn
+
+    async def _guarded_turn(self) -> None:
+        try:
+            await self._turn()
+        except Exception as error:
+            log.exception("worker_turn_failed", error=type(error).__name__)
+            await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+
+    async def _turn(self) -> None:
+        now = time.monotonic()
+        self._look_after(now)
+        await self._write()
+        if not self._stopping:
+            await self._notice(now)
+            await self._lease()
+        if self._held:
+            await self._keep(now)
+            await self._read()
+        self._pump_all()
+
+    def _look_after(self, now: float) -> None:
+        """Who is slow, and whose slice is over."""
+        suspect = 0
+        for held in self._held.values():
+            lane = held.lane
+            held.slow = lane.in_flight > 0 and now - held.oldest_started_at > SLOW_SECONDS
+            if held.suspect:
+                suspect += lane.in_flight
+            if not self._stopping and now - held.leased_at > SLICE_SECONDS:
+                self._end_slice(held, now)
+        self._suspect_in_flight = suspect
+
+    def _end_slice(self, held: Held, now: float) -> None:
+        """Pause, so that the lease can be given back; keep it where something in flight takes too long for that."""
+        if not held.paused_at:
+            held.paused_at = now
+        elif now - held.paused_at > PAUSE_SECONDS:
+            held.leased_at = now
+            held.paused_at = 0.0
+            held.lane.look_again()
+
+    async def _write(self) -> None:
+        generations: dict[str, tuple[Held, int]] = {}
+        now = self._clock.now()
+        for held in list(self._held.values()):
+            lane = held.lane
+            release = self._releasable(held, now)
+            generation = lane.generation
+            settlement = lane.settlement(now, release=release)
+            if settlement is not None:
+                self._unwritten.append(settlement)
+                generations[lane.id] = (held, generation)
+            if release:
+                del self._held[lane.id]
+        self._results = 0
+        if self._unwritten:
+            written = await self._storage.settle(self._unwritten)
+            self._unwritten = []
+            self._take_in(written, generations)
+
+    def _releasable(self, held: Held, now: int) -> bool:
+        lane = held.lane
+        if lane.in_flight:
+            return False
+        return bool(held.paused_at) or lane.idle(now)
+
+    def _take_in(self, written: Sequence[Settled], generations: Mapping[str, tuple[Held, int]]) -> None:
+        for result in written:
+            held, generation = generations.get(result.endpoint_id, (None, 0))
+            if held is not None:
+                held.lane.settled(result, generation)
+            if result.lost:
+                log.warning("lease_lost", endpoint=result.endpoint_id)
+
+    async def _notice(self, now: float) -> None:
+        if now < self._notice_at:
+            return
+        self._notice_at = now + POLL_SECONDS
+        if await self._storage.notice():
+            for held in self._held.values():
+                held.lane.look_again()
+
+    async def _lease(self) -> None:
+        room = min(LEASES_PER_TURN, 2 * self._concurrency - len(self._held))
+        failing = min(FAILING_PER_TURN, self._concurrency // 2 - self._suspect_in_flight)
+        if room <= 0:
+            return
+        now = time.monotonic()
+        leased = await self._storage.lease(self._owner, room, max(failing, 0), self._lease_seconds)
+        for one in leased:
+            until = now + self._lease_seconds - self._margin
+            self._held[one.id] = Held(Lane(one, self._policy), now, until)
+
+    async def _keep(self, now: float) -> None:
+        """Renew leases, and compare their webhooks with what storage has now."""
+        if now >= self._renew_at:
+            self._renew_at = now + RENEW_SECONDS
+            tokens = {held.lane.id: held.lane.token for held in self._held.values()}
+            started = time.monotonic()
+            lost = await self._storage.renew(tokens, self._lease_seconds)
+            for held in self._held.values():
+                held.lane.lost |= held.lane.id in lost
+                if held.lane.id in tokens and not held.lane.lost:
+                    held.start_until = started + self._lease_seconds - self._margin
+        if now >= self._reload_at:
+            self._reload_at = now + RELOAD_SECONDS
+            old = [held for held in self._held.values() if now - held.leased_at > RELOAD_SECONDS or held.slow]
+            await self._reload(old)
+
+    async def _reload(self, old: Sequence[Held]) -> None:
+        """A lane whose webhooks changed starts nothing more: it is released, and leased anew as they are now."""
+        if not old:
+            return
+        current = await self._storage.subscriptions([held.lane.id for held in old])
+        for held in old:
+            found = {(one.webhook_id, one.replay_id): one.revision for one in current.get(held.lane.id, ())}
+            if found != held.lane.revisions:
+                held.lane.draining = True
+
+    async def _read(self) -> None:
+        wanted: list[tuple[Held, ReadRequest]] = []
+        for held in self._held.values():
+            request = None if held.paused_at else held.lane.wants()
+            if request is not None:
+                wanted.append((held, request))
+        if not wanted:
+            return
+        answers = await self._storage.fetch([request for _, request in wanted])
+        for (held, request), answer in zip(wanted, answers, strict=True):
+            held.lane.admit(request, answer)
+
+    # Between turns
+
+    def _pump_all(self) -> None:
+        self._hungry.clear()
+        for held in list(self._held.values()):
+            self._pump(held)
+
+    def _pump(self, held: Held) -> None:
+        """Start what may start now at one endpoint."""
+        if held.paused_at or time.monotonic() > held.start_until:
+            return
+        now = self._clock.now()
+        while self._room(held):
+            delivery = held.lane.next(now)
+            if delivery is None:
+                return
+            self._send(held, delivery, now)
+        self._hungry.append(held)
+
+    def _room(self, held: Held) -> bool:
+        """Suspects have half of the concurrency; what they hold beyond it is not charged to the others."""
+        half = self._concurrency // 2
+        if held.suspect:
+            return self._suspect_in_flight < half
+        return self._in_flight - self._suspect_in_flight < self._concurrency - min(self._suspect_in_flight, half)
+
+    def _send(self, held: Held, delivery: Delivery, now: int) -> None:
+        if held.lane.in_flight == 1:
+            held.oldest_started_at = time.monotonic()
+        self._in_flight += 1
+        self._suspect_in_flight += held.suspect
+        recipient = self._recipient(delivery.source.subscription)
+        event = delivery.event
+        post = self._sender.post(
+            recipient.target,
+            head(recipient, event, now),
+            event.body,
+            lambda outcome: self._done(held, delivery, post, outcome),
+        )
+        self._posts[post] = held
+
+    def _done(self, held: Held, delivery: Delivery, post: Post, outcome: Outcome) -> None:
+        del self._posts[post]
+        lane = held.lane
+        self._in_flight -= 1
+        if held.suspect:
+            self._suspect_in_flight = max(0, self._suspect_in_flight - 1)
+        held.oldest_started_at = time.monotonic()
+        verdict = lane.finish(delivery, outcome, self._clock.now(), self._chance())
+        if verdict.reason is not None:
+            _log_failure(delivery, outcome, verdict)
+        self._results += 1
+        if self._results >= FLUSH_RESULTS or self._stopping:
+            self._wake.set()
+        if self._hungry:
+            self._hungry.append(held)
+            held = self._hungry.popleft()
+        self._pump(held)
+
+    def _recipient(self, one: Subscription) -> Recipient:
+        """The webhook made ready; kept until its next revision."""
+        key = (one.webhook_id, one.replay_id, one.revision)
+        found = self._recipients.get(key)
+        if found is None:
+            found = self._recipients[key] = _ready(one, self._vault)
+            if len(self._recipients) > RECIPIENTS_MAX:
+                self._recipients.popitem(last=False)
+        return found
+
+
+def _ready(one: Subscription, vault: Opener) -> Recipient:
+    secret = vault.open(one.secret, f"webhook-secret:{one.webhook_id}")
+    headers = orjson.loads(vault.open(one.headers, f"webhook-headers:{one.webhook_id}"))
+    previous = None
+    if one.previous_secret is not None:
+        previous = signing.signer(one.signature, vault.open(one.previous_secret, f"webhook-secret:{one.webhook_id}"))
+    try:
+        target = parse(one.url)
+    except RefusedUrl as refused:  # what creation accepted, an older rule refuses: an operator's word is needed
+        raise AssertionError(f"webhook {one.webhook_id} has a URL that is refused: {refused}") from None
+    return Recipient(
+        target,
+        fixed_head(one.webhook_id, headers, one.replay_id),
+        (signing.signer(one.signature, secret),),
+        previous,
+        one.previous_secret_until or 0,
+    )
+
+
+def _log_failure(delivery: Delivery, outcome: Outcome, verdict: Verdict) -> None:
+    one, event = delivery.source.subscription, delivery.event
+    log.info(
+        "attempt_failed",
+        organization=one.organization_id,
+        endpoint=one.endpoint_id,
+        webhook=one.webhook_id,
+        event=event.id,
+        sequence=event.sequence,
+        outcome=outcome.kind.value,
+        status=outcome.status if outcome.kind is OutcomeKind.RESPONSE else None,
+        reason=verdict.reason,
+    )
+    if verdict.disable_reason is not None:
+        log.warning("webhooks_disabled", endpoint=one.endpoint_id, reason=verdict.disable_reason)
