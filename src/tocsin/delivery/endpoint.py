@@ -39,6 +39,9 @@ from tocsin.storage.records import (
 READ_LIMIT: Final = 100
 """Events read at a time for one subscription."""
 
+QUEUED_MAX: Final = 2 * READ_LIMIT
+"""Deliveries read and not yet started or parked; then nothing more is read."""
+
 RETRIES_LIMIT: Final = 50
 """Due retries, or candidates for a probe, read at a time."""
 
@@ -130,6 +133,8 @@ class Lane:
         self._interval = round(SECOND / min(rates)) if rates else 0
         self._ready: deque[Delivery] = deque()
         self._waiting: dict[str, deque[Delivery]] = {}
+        self._queued = 0
+        self._asked: list[Source] = []
         self._blocked: dict[str, int] = {}
         self._retrying: set[tuple[str, str, int]] = set()
         self._has_retries = leased.has_retries
@@ -146,9 +151,10 @@ class Lane:
 
     def wants(self) -> ReadRequest | None:
         """What to fetch, or None while there is enough to do."""
-        if self.draining or self.lost or len(self._ready) > self._limit:
+        if self.draining or self.lost or len(self._ready) > self._limit or self._queued >= QUEUED_MAX:
             return None
-        stretches = tuple(source.stretch() for source in self._reading())
+        self._asked = [source for source in self._sources.values() if not source.exhausted and not source.finished]
+        stretches = tuple(source.stretch() for source in self._asked)
         retries = 0 if self._retries_exhausted else RETRIES_LIMIT
         if not stretches and not retries:
             return None
@@ -161,10 +167,6 @@ class Lane:
             source.exhausted = False
         self._retries_exhausted = not self._has_retries
 
-    def _reading(self) -> list[Source]:
-        """The sources that the next request asks for; `admit` walks them in the same order."""
-        return [source for source in self._sources.values() if not source.exhausted and not source.finished]
-
     def admit(self, request: ReadRequest, answer: ReadAnswer) -> None:
         """Take in what was fetched for `request`."""
         if request.retries_limit:
@@ -172,13 +174,20 @@ class Lane:
             self._retries_exhausted = True
         for resource_id in answer.blocked:
             self._blocked.setdefault(resource_id, self._generation)
-        read = list(zip(self._reading(), answer.events, strict=True))
-        for replay, events in read:
-            if replay.subscription.replay_id:
-                self._admit_events([(replay, event) for event in events])
-                replay.exhausted = len(events) < READ_LIMIT
-                replay.read_to = events[-1].ordinal if events else replay.read_to
+        read = list(zip(self._asked, answer.events, strict=True))
+        for source, events in read:
+            if source.subscription.replay_id:
+                self._admit_replayed(source, events)
         self._admit_live([pair for pair in read if not pair[0].subscription.replay_id])
+
+    def _admit_replayed(self, source: Source, events: Sequence[LoggedEvent]) -> None:
+        """A series by itself, up to its end."""
+        last = source.subscription.last_ordinal
+        assert last is not None, "a replay ends somewhere"
+        taken = [(source, event) for event in events if event.ordinal <= last]
+        source.exhausted = len(taken) < READ_LIMIT
+        source.read_to = taken[-1][1].ordinal if taken else source.read_to
+        self._admit_events(taken)
 
     def _admit_live(self, read: Sequence[tuple[Source, Sequence[LoggedEvent]]]) -> None:
         """Merge by sequence, no further than every webhook has been read."""
@@ -196,8 +205,7 @@ class Lane:
     def _admit_events(self, merged: Iterable[tuple[Source, LoggedEvent]]) -> None:
         for source, event in merged:
             source.order.append(event.ordinal)
-            last = source.subscription.last_ordinal
-            if event.ordinal in source.subscription.settled or (last is not None and event.ordinal > last):
+            if event.ordinal in source.subscription.settled:
                 source.settle(event.ordinal)
             elif event.resource_id in self._blocked:
                 self._hold(source, event)
@@ -217,6 +225,7 @@ class Lane:
 
     def _queue(self, delivery: Delivery) -> None:
         """Ready, or behind what claims its resource."""
+        self._queued += 1
         behind = self._waiting.get(delivery.event.resource_id)
         if behind is None:
             self._waiting[delivery.event.resource_id] = deque()
@@ -266,6 +275,7 @@ class Lane:
     def _start(self, delivery: Delivery, now: int) -> Delivery:
         delivery.started_at = now
         self.in_flight += 1
+        self._queued -= 1
         return delivery
 
     # What became of it
@@ -335,6 +345,7 @@ class Lane:
         else:
             source.settle(event.ordinal)
         for later in self._waiting.pop(event.resource_id):
+            self._queued -= 1
             self._park(later.source, later.event, state="held", attempts=0, at=None, reason=HELD_REASON)
             later.source.settle(later.event.ordinal)
 

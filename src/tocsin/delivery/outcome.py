@@ -27,6 +27,8 @@ class OutcomeKind(StrEnum):
     PROTOCOL_ERROR = "protocol_error"
     """The answer was not HTTP/1.x."""
     HEAD_TOO_LARGE = "head_too_large"
+    UNREADY = "unready"
+    """The request could not be made: the webhook's secret does not open, or its URL is refused by now."""
     INTERRUPTED = "interrupted"
     """We stopped waiting because this process is ending: it spends no schedule."""
 

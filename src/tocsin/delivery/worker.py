@@ -21,7 +21,7 @@ import structlog
 from tocsin.clock import Clock
 from tocsin.delivery import signing
 from tocsin.delivery.endpoint import Delivery, Lane
-from tocsin.delivery.outcome import Outcome, OutcomeKind
+from tocsin.delivery.outcome import Durations, Outcome, OutcomeKind
 from tocsin.delivery.policy import Policy, Verdict
 from tocsin.delivery.request import Recipient, fixed_head, head
 from tocsin.delivery.sender import Post, Sender
@@ -54,7 +54,7 @@ log = structlog.get_logger(__name__)
 
 class Opener(Protocol):
     def open(self, sealed: bytes, purpose: str) -> bytes:
-        """The plain bytes of a sealed value."""
+        """The plain bytes of a sealed value. Raises ValueError where the key does not open it."""
         ...
 
 
@@ -102,7 +102,7 @@ class Worker:
         self._margin = sender.limits.attempt_timeout_seconds + 1.0
         self._lease_seconds = max(LEASE_SECONDS, self._margin + 10.0)
         self._held: dict[str, Held] = {}
-        self._posts: dict[Post, Held] = {}
+        self._posts: dict[Delivery, Post] = {}
         self._hungry: deque[Held] = deque()
         self._in_flight = 0
         self._suspect_in_flight = 0
@@ -155,7 +155,7 @@ class Worker:
         while self._in_flight and time.monotonic() < give_up_at:
             await self._guarded_turn()
             await self._rest()
-        for post in list(self._posts):
+        for post in list(self._posts.values()):
             post.interrupt()
         await self._guarded_turn()
 
@@ -322,18 +322,23 @@ class Worker:
             held.oldest_started_at = time.monotonic()
         self._in_flight += 1
         self._suspect_in_flight += held.suspect
-        recipient = self._recipient(delivery.source.subscription)
+        try:
+            recipient = self._recipient(delivery.source.subscription)
+        except (ValueError, RefusedUrl) as error:
+            outcome = Outcome(OutcomeKind.UNREADY, f"The notification could not be made: {error}.", Durations(0))
+            asyncio.get_running_loop().call_soon(self._done, held, delivery, outcome)
+            return
         event = delivery.event
         post = self._sender.post(
             recipient.target,
             head(recipient, event, now),
             event.body,
-            lambda outcome: self._done(held, delivery, post, outcome),
+            lambda outcome: self._done(held, delivery, outcome),
         )
-        self._posts[post] = held
+        self._posts[delivery] = post
 
-    def _done(self, held: Held, delivery: Delivery, post: Post, outcome: Outcome) -> None:
-        del self._posts[post]
+    def _done(self, held: Held, delivery: Delivery, outcome: Outcome) -> None:
+        self._posts.pop(delivery, None)
         lane = held.lane
         self._in_flight -= 1
         if held.suspect:
@@ -362,17 +367,14 @@ class Worker:
 
 
 def _ready(one: Subscription, vault: Opener) -> Recipient:
+    """Raises ValueError where a secret does not open, RefusedUrl where the URL is refused by now."""
     secret = vault.open(one.secret, f"webhook-secret:{one.webhook_id}")
     headers = orjson.loads(vault.open(one.headers, f"webhook-headers:{one.webhook_id}"))
     previous = None
     if one.previous_secret is not None:
         previous = signing.signer(one.signature, vault.open(one.previous_secret, f"webhook-secret:{one.webhook_id}"))
-    try:
-        target = parse(one.url)
-    except RefusedUrl as refused:  # what creation accepted, an older rule refuses: an operator's word is needed
-        raise AssertionError(f"webhook {one.webhook_id} has a URL that is refused: {refused}") from None
     return Recipient(
-        target,
+        parse(one.url),
         fixed_head(one.webhook_id, headers, one.replay_id),
         (signing.signer(one.signature, secret),),
         previous,

@@ -15,7 +15,7 @@ FORMAT: Final = b"\x01"
 """First byte of every sealed value: this format and key."""
 
 
-class VaultError(Exception):
+class VaultError(ValueError):
     """A sealed value does not open: another TOCSIN_SECRET_KEY sealed it, or it was changed."""
 
 
