@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
 
 from tocsin import app
 from tocsin.service.use_cases import UseCases
@@ -17,6 +18,10 @@ from tocsin.storage.migrate import migrate
 
 START: int = 1_519_725_600_000_000
 """2018-02-27T10:00:00Z, in microseconds."""
+
+
+FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""So that tests don't wait for what is slow on purpose."""
 
 
 class ManualClock:
@@ -74,7 +79,7 @@ async def service(settings: Settings, clock: ManualClock) -> AsyncIterator[Servi
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with (
-        app.open_use_cases(settings, url, clock) as use_cases,
+        app.open_use_cases(settings, url, clock, FAST_HASHER) as use_cases,
         httpx.AsyncClient(base_url=url, timeout=30) as http,
     ):
         config = uvicorn.Config(app.api(use_cases), log_config=None, lifespan="off", server_header=False)

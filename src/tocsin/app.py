@@ -5,10 +5,12 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from tocsin.api.application import create_application
 from tocsin.clock import Clock, SystemClock
+from tocsin.delivery.resolver import SystemResolver
 from tocsin.hal import Hal
 from tocsin.key import load_key
 from tocsin.service.context import Context
@@ -31,11 +33,12 @@ def open_vault(settings: Settings) -> Vault:
 
 @asynccontextmanager
 async def open_use_cases(
-    settings: Settings, public_url: str, clock: Clock | None = None
+    settings: Settings, public_url: str, clock: Clock | None = None, password_hasher: PasswordHasher | None = None
 ) -> AsyncIterator[UseCases]:
     """The use cases over an open, migrated database; closed at the end."""
     the_clock = clock or SystemClock()
     storage = open_storage(settings, the_clock)
+    resolver = SystemResolver()
     try:
         context = Context(
             storage=storage,
@@ -45,12 +48,14 @@ async def open_use_cases(
             vault=open_vault(settings),
             open_organizations=settings.organizations == "open",
             allowed_networks=settings.allow_networks,
+            password_hasher=password_hasher,
         )
-        use_cases = UseCases(context)
+        use_cases = UseCases(context, resolver)
         await use_cases.authentication.open()
-        await use_cases.business_activities.seed()
+        await use_cases.directory.seed()
         yield use_cases
     finally:
+        resolver.close()
         await storage.close()
 
 

@@ -8,23 +8,16 @@ from tocsin import __version__
 from tocsin.api import errors
 from tocsin.api.body import JsonRoute
 from tocsin.api.routes import (
-    audit,
-    business_activities,
-    categories,
-    deliveries,
-    event_feed,
+    description,
+    directory,
     feedbacks,
     health,
-    members,
     operations,
     organizations,
     people,
-    places,
-    replays,
     reports,
     root,
     security,
-    tokens,
     webhooks,
 )
 from tocsin.service.use_cases import UseCases
@@ -35,20 +28,13 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         root,
         security,
         organizations,
-        members,
-        tokens,
         people,
-        business_activities,
-        categories,
-        places,
+        directory,
         feedbacks,
         reports,
         operations,
         webhooks,
-        deliveries,
-        replays,
-        event_feed,
-        audit,
+        description,
         health,
     )
 )

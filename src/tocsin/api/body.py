@@ -74,7 +74,7 @@ def _too_large() -> TooLarge:
 
 
 def decode(body: bytes) -> Any:
-    """JSON to objects. Raises Invalid for malformed JSON (too deep nesting included) and for text that can't be stored."""
+    """JSON to objects. Raises Invalid for malformed JSON (nested too deep, too) and for text that can't be stored."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Query, Request
@@ -9,17 +10,16 @@ from pydantic import BeforeValidator, PlainValidator, StringConstraints, WithJso
 
 from tocsin.clock import SECOND
 from tocsin.domain.errors import Invalid, Unauthenticated, Violation
+from tocsin.domain.page import Paging
+from tocsin.domain.resources import Point
 from tocsin.service.caller import Caller
-from tocsin.service.page import Paging
 from tocsin.service.use_cases import UseCases
 
 PAGE_MAX: Final = 1_000_000_000
 LIMIT_MAX: Final = 100
 UUID_PATTERN: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
-_MOMENT: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)", re.ASCII
-)
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 
 
 def moment(text: Any) -> int:
@@ -110,12 +110,7 @@ async def _paging(
 Pages = Annotated[Paging, Depends(_paging)]
 
 
-def filters(request: Request) -> list[tuple[str, str]]:
-    """The query without page and limit, to be kept in a page's links."""
-    return [(name, value) for name, value in request.query_params.multi_items() if name not in {"page", "limit"}]
-
-
-def states(text: str | None, known: type[Any]) -> tuple[str, ...]:
+def states(text: str | None, known: type[StrEnum]) -> tuple[str, ...]:
     """A comma list of states. Raises Invalid, path `state`."""
     if text is None or text == "":
         return ()
@@ -124,3 +119,26 @@ def states(text: str | None, known: type[Any]) -> tuple[str, ...]:
     if unknown:
         raise Invalid(Violation("state", f"{unknown[0]!r} is none of {', '.join(known)}."))
     return wanted
+
+
+_COORDINATES: Final = re.compile(
+    r"(?P<latitude>[+ -]?\d{1,2}(?:\.\d+)?)(?P<longitude>[+ -]\d{1,3}(?:\.\d+)?)", re.ASCII
+)
+
+
+async def _geo(
+    geo_coordinates: Annotated[str | None, Query(description="latitude and longitude, such as +44.85-0.57")] = None,
+    geo_point: Annotated[str | None, Query(description="the same")] = None,
+) -> Point | None:
+    """A point in a query; a raw `+` has become a blank (CONTRACT, section 5). Raises Invalid."""
+    name, text = ("geo_point", geo_point) if geo_coordinates is None else ("geo_coordinates", geo_coordinates)
+    if text is None:
+        return None
+    match = _COORDINATES.fullmatch(text)
+    point = None if match is None else Point(float(match["latitude"]), float(match["longitude"].replace(" ", "+")))
+    if point is None or abs(point.latitude) > 90 or abs(point.longitude) > 180:
+        raise Invalid(Violation(name, "A point is written as latitude and longitude with their signs: +44.85-0.57."))
+    return point
+
+
+Geo = Annotated[Point | None, Depends(_geo)]

@@ -224,6 +224,28 @@ class Hal:
             "_embedded": {"availableRoles": list(Role)},
         }
 
+    def login(self, token: str, person: Person, memberships: Sequence[Member]) -> Representation:
+        """The result of a login (CONTRACT, section 1)."""
+        roles = sorted({role for one in memberships for role in one.roles})
+        return {
+            "accessToken": token,
+            "tokenType": "Bearer",
+            "credentials": {
+                "id": person.id,
+                "login": person.email,
+                "roles": ["ROLE_USER", *roles],
+                "administratorOf": [],
+                "memberOf": [
+                    {
+                        "id": one.id,
+                        "organization": {"type": "Organization", "id": one.organization_id},
+                        "roles": list(one.roles),
+                    }
+                    for one in memberships
+                ],
+            },
+        }
+
     def token(self, one: Token, credential: str | None = None) -> Representation:
         """`credential`: the token itself, shown once, in the answer to its creation."""
         to = self.links.to

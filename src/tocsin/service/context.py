@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
+from argon2 import PasswordHasher
+
 from tocsin.clock import Clock
 from tocsin.domain.ids import uuid7
 from tocsin.hal import Hal
@@ -25,6 +27,8 @@ class Context:
     vault: Vault
     open_organizations: bool
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    password_hasher: PasswordHasher | None = None
+    """None: as RFC 9106 recommends."""
 
     def new_id(self) -> str:
         """A UUIDv7: ids made later sort later."""

@@ -20,8 +20,10 @@ class Changes:
     context: Context
     _events: list[NewEvent] = field(default_factory=list)
 
-    def add(self, event: Event, resource_id: str, representation: bytes, organization_ids: Iterable[str | None]) -> None:
-        """`representation` is the resource exactly as GET answers it now; None among the organizations is passed over."""
+    def add(
+        self, event: Event, resource_id: str, representation: bytes, organization_ids: Iterable[str | None]
+    ) -> None:
+        """`representation`: the resource exactly as GET answers it now; organizations that are None are passed over."""
         body = notification(event, representation)
         for organization_id in sorted({one for one in organization_ids if one is not None}):
             self._events.append(NewEvent(organization_id, event, self.context.new_id(), resource_id, body))

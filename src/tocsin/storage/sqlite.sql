@@ -138,14 +138,6 @@ WHERE endpoint_id = :endpoint_id AND resource_id = :resource_id AND state = 'hel
       WHERE f.endpoint_id = :endpoint_id AND f.resource_id = :resource_id AND f.state IN ('retrying', 'held')
       ORDER BY f.sequence, f.webhook_id, f.replay_id LIMIT 1)
 
--- name: promote_all
--- The same for every resource of an endpoint, after webhooks of it were disabled, enabled, moved or deleted.
-UPDATE retries SET state = 'retrying', next_attempt_at = ifnull(next_attempt_at, :now)
-WHERE endpoint_id = :endpoint_id AND state = 'held' AND NOT EXISTS (
-    SELECT 1 FROM retries AS f
-    WHERE f.endpoint_id = retries.endpoint_id AND f.resource_id = retries.resource_id AND f.state IN ('retrying', 'held')
-      AND (f.sequence, f.webhook_id, f.replay_id) < (retries.sequence, retries.webhook_id, retries.replay_id))
-
 -- name: still_blocked
 SELECT 1 FROM retries WHERE endpoint_id = :endpoint_id AND resource_id = :resource_id AND state IN ('retrying', 'held') LIMIT 1
 

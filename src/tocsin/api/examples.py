@@ -1,0 +1,199 @@
+"""One full and one sparse example of each resource: what the API description shows, rendered as any answer is."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from tocsin.domain.changes import delivered_feedback
+from tocsin.domain.events import Event
+from tocsin.domain.resources import (
+    BusinessActivity,
+    Category,
+    Checkpoint,
+    Feedback,
+    Member,
+    Operation,
+    Organization,
+    Person,
+    Place,
+    Point,
+    Progression,
+    Report,
+    Token,
+    Webhook,
+    WebhookStatus,
+)
+from tocsin.domain.roles import Role
+from tocsin.domain.states import OperationState, ReportState
+from tocsin.hal import Hal
+from tocsin.hal.encoding import encode
+
+HAL: Final = Hal("https://tocsin.example.org")
+AT: Final = 1_519_725_600_000_000
+"""2018-02-27T10:00:00Z."""
+
+
+def _id(number: int) -> str:
+    return f"0190b6a0-5b91-7c73-875e-{number:012d}"
+
+
+ORGANIZATION_ID: Final = _id(1)
+REPORT_ID: Final = _id(2)
+FEEDBACK_ID: Final = _id(3)
+PERSON_ID: Final = _id(4)
+ACTIVITY_ID: Final = _id(5)
+CATEGORY_ID: Final = _id(6)
+_STATE, _CHECKPOINTS = delivered_feedback(ORGANIZATION_ID, AT)
+
+
+def _plain(representation: Any) -> Any:
+    return orjson.loads(encode(representation))
+
+
+REPORTS: Final = (
+    Report(
+        id=REPORT_ID,
+        feedback_id=FEEDBACK_ID,
+        organization_id=ORGANIZATION_ID,
+        state=ReportState.NEW,
+        created_at=AT,
+        updated_at=AT,
+        checkpoints=(Checkpoint(ReportState.NEW, AT, ORGANIZATION_ID),),
+        progression=Progression(0, 0),
+    ),
+    Report(
+        id=REPORT_ID,
+        feedback_id=FEEDBACK_ID,
+        organization_id=ORGANIZATION_ID,
+        state=ReportState.ACCEPTED,
+        created_at=AT,
+        updated_at=AT,
+        checkpoints=(Checkpoint(ReportState.NEW, AT, ORGANIZATION_ID),),
+        progression=Progression(0, 1),
+        description="The lamp in front of number 12 is broken.",
+        identification_number="CMMS-4711",
+        tags=("lamp",),
+        category_id=CATEGORY_ID,
+        delegated_from=ORGANIZATION_ID,
+        delegated_to=_id(7),
+    ),
+)
+OPERATIONS: Final = (
+    Operation(
+        id=_id(8),
+        report_id=REPORT_ID,
+        feedback_id=FEEDBACK_ID,
+        organization_id=ORGANIZATION_ID,
+        state=OperationState.NEW,
+        created_at=AT,
+        updated_at=AT,
+        checkpoints=(Checkpoint(OperationState.NEW, AT, ORGANIZATION_ID),),
+    ),
+    Operation(
+        id=_id(8),
+        report_id=REPORT_ID,
+        feedback_id=FEEDBACK_ID,
+        organization_id=ORGANIZATION_ID,
+        state=OperationState.ASSIGNED,
+        created_at=AT,
+        updated_at=AT,
+        checkpoints=(Checkpoint(OperationState.NEW, AT, ORGANIZATION_ID),),
+        name="Change the bulb",
+        description="A ladder is needed.",
+        identification_number="WO-12",
+        duration=30,
+        start_date=AT,
+        operator_id=PERSON_ID,
+    ),
+)
+_SPARSE: Final = Feedback(
+    id=FEEDBACK_ID,
+    reporter_id=PERSON_ID,
+    state=_STATE,
+    public=True,
+    point=Point(44.8378, -0.5792),
+    elevation=0.0,
+    created_at=AT,
+    checkpoints=_CHECKPOINTS,
+    progression=Progression(0, 1),
+)
+FEEDBACKS: Final = (
+    _SPARSE,
+    replace(_SPARSE, description="The lamp is broken.", category_id=CATEGORY_ID, business_activity_id=ACTIVITY_ID),
+)
+_RING: Final = ((-0.6, 44.8), (-0.5, 44.8), (-0.5, 44.9), (-0.6, 44.8))
+WEBHOOKS: Final = (
+    Webhook(_id(9), ORGANIZATION_ID, Event.REPORT_CREATED, "https://cmms.example.org/hook", True, AT, AT),
+    Webhook(
+        _id(9),
+        ORGANIZATION_ID,
+        Event.REPORT_CREATED,
+        "https://cmms.example.org/hook",
+        True,
+        AT,
+        AT,
+        description="Into the maintenance system",
+        headers={"Authorization": "Bearer abc"},
+        rate_per_second=50.0,
+    ),
+)
+
+EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
+    "Report": (HAL.report(REPORTS[0]), HAL.report(REPORTS[1])),
+    "Operation": (HAL.operation(OPERATIONS[0]), HAL.operation(OPERATIONS[1])),
+    "Feedback": (HAL.feedback(FEEDBACKS[0]), HAL.feedback(FEEDBACKS[1])),
+    "Tracking": (HAL.report_tracking(REPORTS[0]), HAL.report_tracking(REPORTS[1])),
+    "Organization": (
+        HAL.organization(Organization(ORGANIZATION_ID, "City of Bordeaux", AT, AT), full=False),
+        HAL.organization(
+            Organization(
+                ORGANIZATION_ID,
+                "City of Bordeaux",
+                AT,
+                AT,
+                "Bordeaux",
+                "Everything in the streets",
+                ACTIVITY_ID,
+                "billing@bordeaux.example.org",
+                "reports@bordeaux.example.org",
+            ),
+            full=True,
+        ),
+    ),
+    "Person": (
+        HAL.person(Person(PERSON_ID, "ada@example.org", AT, AT)),
+        HAL.person(
+            Person(PERSON_ID, "ada@example.org", AT, AT, "Ada", "Lovelace", "Engineer", member_of=ORGANIZATION_ID)
+        ),
+    ),
+    "Member": (HAL.member(Member(_id(10), PERSON_ID, ORGANIZATION_ID, (Role.ADMIN,), AT)),) * 2,
+    "Token": (
+        HAL.token(Token(_id(11), ORGANIZATION_ID, "CMMS", (Role.ADMIN,), AT)),
+        HAL.token(Token(_id(11), ORGANIZATION_ID, "CMMS", (Role.ADMIN,), AT, AT), "tocsin_…"),
+    ),
+    "BusinessActivity": (
+        HAL.business_activity(BusinessActivity(ACTIVITY_ID, "Public lighting")),
+        HAL.business_activity(BusinessActivity(ACTIVITY_ID, "Public lighting", "Éclairage public")),
+    ),
+    "MetadataSchema": (HAL.business_activity_schema(BusinessActivity(ACTIVITY_ID, "Public lighting")),) * 2,
+    "Category": (
+        HAL.category(Category(CATEGORY_ID, ORGANIZATION_ID, "Lamps", "#ffcc00", None, None, AT, AT)),
+        HAL.category(Category(CATEGORY_ID, ORGANIZATION_ID, "Lamps", "#ffcc00", "fa-bug", "L-1", AT, AT)),
+    ),
+    "Place": (
+        HAL.place(Place(_id(12), ORGANIZATION_ID, "Centre", None, (_RING,), 0.0, AT, AT)),
+        HAL.place(Place(_id(12), ORGANIZATION_ID, "Centre", "BX-1", (_RING,), 0.0, AT, AT, _id(13))),
+    ),
+    "Webhook": (HAL.webhook(WEBHOOKS[0]), HAL.webhook(WEBHOOKS[1], "whsec_…")),
+    "WebhookStatus": (
+        HAL.webhook_status(_id(9), WebhookStatus("active", 12, 12, 0, 0)),
+        HAL.webhook_status(
+            _id(9), WebhookStatus("failing", 10, 12, 2, 1, "The endpoint failed 3 times in a row.", AT, AT)
+        ),
+    ),
+    "Root": (HAL.root([]), HAL.root([ORGANIZATION_ID])),
+}
+"""By the name of the schema: (sparse, full). A member that only the full one has is optional."""
+
+EXAMPLES.update({name: (_plain(sparse), _plain(full)) for name, (sparse, full) in EXAMPLES.items()})

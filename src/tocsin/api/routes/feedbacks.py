@@ -1,0 +1,88 @@
+"""Feedback: what people report from the field."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field, StrictBool, StrictFloat, StrictInt
+
+from tocsin.api.answer import answer, page
+from tocsin.api.body import Input, JsonRoute
+from tocsin.api.description import STATE_ERRORS, answers
+from tocsin.api.parameters import AnyCaller, Id, KnownCaller, Pages, Text255, Text4000, Tocsin, states
+from tocsin.domain.resources import Point
+from tocsin.domain.states import FeedbackState
+from tocsin.service.feedbacks import NewFeedback
+
+router = APIRouter(prefix="/feedbacks", tags=["feedback"], route_class=JsonRoute)
+
+Visibility = Literal["VISIBILITY_PUBLIC", "VISIBILITY_PRIVATE"]
+Number = StrictFloat | StrictInt
+METADATA_MAX_MEMBERS = 50
+
+
+class PointData(Input):
+    latitude: Annotated[Number, Field(ge=-90, le=90)]
+    longitude: Annotated[Number, Field(ge=-180, le=180)]
+    srid: Literal[4326] | None = None
+
+
+class GeoData(Input):
+    point: PointData
+    elevation: Annotated[Number, Field(ge=-10_000, le=8_000)] | None = None
+
+
+class FeedbackData(Input):
+    geo: GeoData
+    visibility: Visibility | None = None
+    category: Id | None = None
+    business_activity: Id | None = Field(None, alias="businessActivity")
+    description: Text4000 | None = None
+    pro_mode: StrictBool | None = Field(None, alias="proMode")
+    metadata: Annotated[dict[Text255, Text255], Field(max_length=METADATA_MAX_MEMBERS)] | None = None
+
+
+@router.post(
+    "/issues",
+    status_code=201,
+    summary="Post feedback: matched to organizations and delivered as reports",
+    responses=answers(201, "Feedback", errors=STATE_ERRORS),
+)
+async def post_feedback(request: Request, tocsin: Tocsin, caller: KnownCaller, body: FeedbackData) -> Response:
+    new = NewFeedback(
+        point=Point(float(body.geo.point.latitude), float(body.geo.point.longitude)),
+        elevation=float(body.geo.elevation or 0),
+        public=body.visibility == "VISIBILITY_PUBLIC",
+        category_id=body.category,
+        business_activity_id=body.business_activity,
+        description=body.description,
+        pro_mode=bool(body.pro_mode),
+        metadata=body.metadata,
+    )
+    return answer(request, tocsin.hal.feedback(await tocsin.feedbacks.post(caller, new)), status=201)
+
+
+@router.get("", summary="List feedback", responses=answers(name="Feedback", page=True, errors=(400,)))
+async def list_feedback(
+    request: Request,
+    tocsin: Tocsin,
+    caller: AnyCaller,
+    paging: Pages,
+    state: str = "DELIVERED",
+    visibility: Annotated[list[Visibility], Query(alias="visibility[]")] = ["VISIBILITY_PUBLIC"],  # noqa: B006 # FastAPI copies it
+    category: Id | None = None,
+    organization: Id | None = None,
+) -> Response:
+    public = [one == "VISIBILITY_PUBLIC" for one in visibility]
+    wanted = states(state, FeedbackState) or tuple(FeedbackState)
+    found = await tocsin.feedbacks.page(caller, wanted, public, category, organization, paging)
+    return page(request, tocsin.hal, found, tocsin.hal.feedback, vary=True)
+
+
+@router.get("/{feedback}", summary="Get feedback", responses=answers(name="Feedback"))
+async def get_feedback(request: Request, tocsin: Tocsin, caller: KnownCaller, feedback: str) -> Response:
+    return answer(request, tocsin.hal.feedback(await tocsin.feedbacks.get(caller, feedback)))
+
+
+@router.get("/{feedback}/tracking", summary="Track feedback", responses=answers(name="Tracking"))
+async def track_feedback(request: Request, tocsin: Tocsin, caller: KnownCaller, feedback: str) -> Response:
+    return answer(request, tocsin.hal.feedback_tracking(await tocsin.feedbacks.get(caller, feedback)))

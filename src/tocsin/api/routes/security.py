@@ -1,0 +1,60 @@
+"""Accounts and logins (CONTRACT, section 1, "Authentication")."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import EmailStr, Field, StrictStr, StringConstraints
+
+from tocsin.api.answer import answer, no_content
+from tocsin.api.body import Input, JsonRoute
+from tocsin.api.description import answers
+from tocsin.api.parameters import Tocsin
+from tocsin.service.passwords import PASSWORD_MAX_CHARACTERS, PASSWORD_MIN_CHARACTERS
+
+router = APIRouter(prefix="/security", tags=["security"], route_class=JsonRoute)
+
+EMAIL_MAX_CHARACTERS = 180
+Email = Annotated[EmailStr, Field(max_length=EMAIL_MAX_CHARACTERS)]
+Password = Annotated[
+    str, StringConstraints(strict=True, min_length=PASSWORD_MIN_CHARACTERS, max_length=PASSWORD_MAX_CHARACTERS)
+]
+AnyPassword = Annotated[StrictStr, Field(max_length=PASSWORD_MAX_CHARACTERS)]
+PUBLIC_ERRORS = (400, 413, 415)
+
+
+class Registration(Input):
+    email: Email
+    password: Password
+
+
+class Credentials(Input):
+    login: Annotated[StrictStr, Field(max_length=EMAIL_MAX_CHARACTERS)]
+    password: AnyPassword
+
+
+class NewPassword(Input):
+    password: Password
+
+
+@router.post("/register", status_code=201, summary="Register", responses=answers(201, "Person", errors=PUBLIC_ERRORS))
+async def register(request: Request, tocsin: Tocsin, body: Registration) -> Response:
+    person = await tocsin.authentication.register(body.email, body.password)
+    return answer(request, tocsin.hal.person(person), status=201)
+
+
+@router.post("/login", summary="Log in: a JWT for a day", responses=answers(errors=(400, 401, 413, 415)))
+async def login(request: Request, tocsin: Tocsin, body: Credentials) -> Response:
+    ip = request.client.host if request.client is not None else ""
+    found = await tocsin.authentication.login(body.login, body.password, ip)
+    return answer(request, tocsin.hal.login(found.token, found.person, found.memberships))
+
+
+@router.post(
+    "/password/change/{token}",
+    status_code=204,
+    summary="Set a password with a link that was given",
+    responses=answers(204, errors=(400, 404, 413, 415)),
+)
+async def set_password(tocsin: Tocsin, token: str, body: NewPassword) -> Response:
+    await tocsin.authentication.set_password(token, body.password)
+    return no_content()

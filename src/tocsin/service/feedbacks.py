@@ -1,0 +1,161 @@
+"""Feedback: posted, matched to organizations, and delivered as reports, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import ColumnElement, or_, true
+
+from tocsin.domain.changes import delivered_feedback
+from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
+from tocsin.domain.events import Event
+from tocsin.domain.matching import Candidate, Match, match
+from tocsin.domain.page import Page, Paging
+from tocsin.domain.resources import Checkpoint, Feedback, Point, Progression, Report
+from tocsin.domain.roles import Permission, allows
+from tocsin.hal.encoding import encode
+from tocsin.service.caller import Caller
+from tocsin.service.context import Context
+from tocsin.service.events import Changes
+from tocsin.storage import places
+from tocsin.storage import reports as stored
+from tocsin.storage.interface import Reading, Writing
+from tocsin.storage.schema import feedbacks as table
+
+MATCHES_MAX: Final = 100
+"""Organizations that one feedback may reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewFeedback:
+    point: Point
+    elevation: float = 0.0
+    public: bool = False
+    category_id: str | None = None
+    business_activity_id: str | None = None
+    description: str | None = None
+    pro_mode: bool = False
+    metadata: dict[str, str] | None = None
+
+
+class Feedbacks:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def post(self, caller: Caller, new: NewFeedback) -> Feedback:
+        """Raises Conflict where no organization takes it."""
+        if caller.person_id is None:
+            raise Forbidden("Feedback is posted by a person.")
+        reporter_id = caller.person_id
+        agent_of = _agent_of(caller) if new.pro_mode else None
+
+        async def deliver(tx: Writing) -> Feedback:
+            matched = await _match(tx, new, agent_of)
+            now = self._context.clock.now()
+            state, checkpoints = delivered_feedback(matched.organization_ids[0], now)
+            feedback = Feedback(
+                id=self._context.new_id(),
+                reporter_id=reporter_id,
+                state=state,
+                public=new.public,
+                point=new.point,
+                elevation=new.elevation,
+                created_at=now,
+                checkpoints=checkpoints,
+                progression=Progression(0, 0),
+                description=new.description,
+                category_id=new.category_id,
+                business_activity_id=new.business_activity_id,
+                pro_mode=new.pro_mode,
+                metadata=new.metadata or {},
+            )
+            await stored.insert_feedback(tx, feedback)
+            await self._report(tx, feedback, matched, now)
+            return feedback
+
+        return await self._context.storage.write(deliver)
+
+    async def _report(self, tx: Writing, feedback: Feedback, matched: Match, now: int) -> None:
+        """One report for each organization, and its event."""
+        changes = Changes(self._context)
+        for organization_id in sorted(matched.organization_ids):
+            report = Report(
+                id=self._context.new_id(),
+                feedback_id=feedback.id,
+                organization_id=organization_id,
+                state=matched.state,
+                created_at=now,
+                updated_at=now,
+                checkpoints=(Checkpoint(matched.state, now, organization_id),),
+                progression=Progression(0, 0),
+                description=feedback.description,
+                category_id=feedback.category_id,
+            )
+            await stored.insert_report(tx, report)
+            representation = encode(self._context.hal.report(report))
+            changes.add(Event.REPORT_CREATED, report.id, representation, [organization_id])
+        await changes.append(tx)
+
+    async def get(self, caller: Caller | None, feedback_id: str) -> Feedback:
+        """Everybody sees a public one; else its reporter and the organizations that hold a report of it."""
+        async with self._context.storage.read() as tx:
+            feedback = await stored.find_feedback(tx, feedback_id)
+            if feedback is None or not await _visible(tx, caller, feedback):
+                raise NotFound("There is no such feedback.")
+            return feedback
+
+    async def page(
+        self,
+        caller: Caller | None,
+        states: Sequence[str],
+        public: Sequence[bool],
+        category_id: str | None,
+        organization_id: str | None,
+        paging: Paging,
+    ) -> Page[Feedback]:
+        conditions = [table.c.state.in_(states), table.c.public.in_(public), _visible_to(caller)]
+        if category_id is not None:
+            conditions.append(table.c.category_id == category_id)
+        if organization_id is not None:
+            conditions.append(stored.held_by([organization_id]))
+        async with self._context.storage.read() as tx:
+            return await stored.feedbacks_page(tx, conditions, paging)
+
+
+def _agent_of(caller: Caller) -> str:
+    """The one organization of which the caller is an agent."""
+    for organization_id, roles in caller.roles.items():
+        if allows(roles, Permission.POST_IN_PRO_MODE):
+            return organization_id
+    raise Forbidden("Only agents post in pro mode.")
+
+
+async def _match(tx: Reading, new: NewFeedback, agent_of: str | None) -> Match:
+    category = None if new.category_id is None else await places.find_category(tx, new.category_id)
+    if new.category_id is not None and category is None:
+        raise Invalid(Violation("category", "There is no such category."))
+    if new.business_activity_id is not None and await places.find_activity(tx, new.business_activity_id) is None:
+        raise Invalid(Violation("businessActivity", "There is no such business activity."))
+    around = await places.containing(tx, new.point)
+    candidates = {place.organization_id: Candidate(place.organization_id, activity) for place, activity in around}
+    return match(
+        list(candidates.values())[:MATCHES_MAX],
+        category_organization_id=None if category is None else category.organization_id,
+        business_activity_id=new.business_activity_id,
+        agent_of=agent_of,
+    )
+
+
+async def _visible(tx: Reading, caller: Caller | None, feedback: Feedback) -> bool:
+    if feedback.public:
+        return True
+    if caller is None:
+        return False
+    return caller.person_id == feedback.reporter_id or caller.belongs(*await stored.holders(tx, feedback.id))
+
+
+def _visible_to(caller: Caller | None) -> ColumnElement[bool]:
+    if caller is None:
+        return table.c.public == true()
+    own = stored.held_by(tuple(caller.roles))
+    return or_(table.c.public == true(), table.c.reporter_id == caller.person_id, own)

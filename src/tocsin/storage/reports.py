@@ -1,0 +1,294 @@
+"""Feedback, reports and operations: their rows. Locks are taken in this order, each by id."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select
+
+from tocsin.domain import geometry
+from tocsin.domain.page import Page, Paging
+from tocsin.domain.resources import Feedback, Operation, Point, Progression, Report
+from tocsin.domain.states import FeedbackState, OperationState, ReportState
+from tocsin.storage.collections import checkpoints, checkpoints_text, page, search
+from tocsin.storage.interface import Reading, Row, Writing
+from tocsin.storage.schema import feedbacks, operations, reports
+from tocsin.storage.statements import Query
+
+_FEEDBACK = Query(
+    select(
+        feedbacks,
+        func.coalesce(func.sum(reports.c.operations_resolved), 0).label("resolved"),
+        func.coalesce(func.sum(reports.c.operations_total), 0).label("total"),
+    )
+    .select_from(feedbacks.outerjoin(reports, reports.c.feedback_id == feedbacks.c.id))
+    .where(feedbacks.c.id == bindparam("id"))
+    .group_by(feedbacks.c.id)
+)
+_LOCK_FEEDBACK = Query(select(feedbacks.c.id).where(feedbacks.c.id == bindparam("id")).with_for_update())
+_REPORT = Query(select(reports).where(reports.c.id == bindparam("id")))
+_REPORT_LOCKED = Query(select(reports).where(reports.c.id == bindparam("id")).with_for_update())
+_OF_FEEDBACK = Query(
+    select(reports).where(reports.c.feedback_id == bindparam("feedback_id")).order_by(reports.c.id).with_for_update()
+)
+_HOLDERS = Query(
+    select(reports.c.organization_id, reports.c.delegated_to, reports.c.delegated_from).where(
+        reports.c.feedback_id == bindparam("feedback_id")
+    )
+)
+_OPERATION = Query(select(operations).where(operations.c.id == bindparam("id")))
+_OPERATION_LOCKED = Query(select(operations).where(operations.c.id == bindparam("id")).with_for_update())
+_REMOVE_OPERATION = Query(delete(operations).where(operations.c.id == bindparam("id")))
+
+
+# Feedback
+
+
+def feedback(row: Row, progression: Progression) -> Feedback:
+    return Feedback(
+        id=row["id"],
+        reporter_id=row["reporter_id"],
+        state=FeedbackState(row["state"]),
+        public=bool(row["public"]),
+        point=Point(row["latitude"], row["longitude"]),
+        elevation=row["elevation"],
+        created_at=row["created_at"],
+        checkpoints=checkpoints(row["checkpoints"]),
+        progression=progression,
+        description=row["description"],
+        category_id=row["category_id"],
+        business_activity_id=row["business_activity_id"],
+        pro_mode=bool(row["pro_mode"]),
+        metadata=json.loads(row["metadata"]),
+    )
+
+
+async def find_feedback(tx: Reading, feedback_id: str) -> Feedback | None:
+    row = await tx.row(_FEEDBACK, id=feedback_id)
+    return None if row is None else feedback(row, Progression(row["resolved"], row["total"]))
+
+
+async def lock_feedback(tx: Reading, feedback_id: str) -> None:
+    await tx.rows(_LOCK_FEEDBACK, id=feedback_id)
+
+
+async def insert_feedback(tx: Writing, one: Feedback) -> None:
+    await tx.insert(
+        feedbacks,
+        {
+            "id": one.id,
+            "reporter_id": one.reporter_id,
+            "state": one.state,
+            "public": one.public,
+            "description": one.description,
+            "category_id": one.category_id,
+            "business_activity_id": one.business_activity_id,
+            "pro_mode": one.pro_mode,
+            "metadata": json.dumps(one.metadata),
+            "latitude": one.point.latitude,
+            "longitude": one.point.longitude,
+            "elevation": one.elevation,
+            "checkpoints": checkpoints_text(one.checkpoints),
+            "created_at": one.created_at,
+        },
+    )
+
+
+async def holders(tx: Reading, feedback_id: str) -> set[str]:
+    """The organizations that hold a report of the feedback, by owning it or by delegation."""
+    rows = await tx.rows(_HOLDERS, feedback_id=feedback_id)
+    return {one for row in rows for one in (row["organization_id"], row["delegated_to"], row["delegated_from"]) if one}
+
+
+def held_by(organization_ids: Sequence[str]) -> ColumnElement[bool]:
+    """Feedback of which one of the organizations holds a report."""
+    return feedbacks.c.id.in_(
+        select(reports.c.feedback_id).where(
+            or_(
+                reports.c.organization_id.in_(organization_ids),
+                reports.c.delegated_to.in_(organization_ids),
+                reports.c.delegated_from.in_(organization_ids),
+            )
+        )
+    )
+
+
+async def feedbacks_inside(tx: Reading, rings: geometry.Rings) -> list[str]:
+    """The ids of feedback inside a polygon: its bounding box chooses candidates, its shape decides."""
+    west, south, east, north = geometry.bounds(rings)
+    statement = select(feedbacks.c.id, feedbacks.c.latitude, feedbacks.c.longitude).where(
+        feedbacks.c.longitude.between(west, east), feedbacks.c.latitude.between(south, north)
+    )
+    rows = await tx.rows(statement)
+    return [row["id"] for row in rows if geometry.contains(rings, Point(row["latitude"], row["longitude"]))]
+
+
+async def feedbacks_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Feedback]:
+    found = await page(tx, feedbacks, conditions, paging, lambda row: feedback(row, Progression(0, 0)))
+    ids = [one.id for one in found.items]
+    counts = (
+        select(
+            reports.c.feedback_id,
+            func.sum(reports.c.operations_resolved).label("resolved"),
+            func.sum(reports.c.operations_total).label("total"),
+        )
+        .where(reports.c.feedback_id.in_(ids))
+        .group_by(reports.c.feedback_id)
+    )
+    counted = {row["feedback_id"]: Progression(row["resolved"], row["total"]) for row in await tx.rows(counts)}
+    return found.map(lambda one: _with(one, counted.get(one.id, one.progression)))
+
+
+def _with(one: Feedback, progression: Progression) -> Feedback:
+    return replace(one, progression=progression)
+
+
+# Reports
+
+
+def report(row: Row) -> Report:
+    return Report(
+        id=row["id"],
+        feedback_id=row["feedback_id"],
+        organization_id=row["organization_id"],
+        state=ReportState(row["state"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        checkpoints=checkpoints(row["checkpoints"]),
+        progression=Progression(row["operations_resolved"], row["operations_total"]),
+        description=row["description"],
+        identification_number=row["identification_number"],
+        priority=row["priority"],
+        tags=tuple(json.loads(row["tags"])),
+        category_id=row["category_id"],
+        delegated_from=row["delegated_from"],
+        delegated_to=row["delegated_to"],
+    )
+
+
+async def find_report(tx: Reading, report_id: str, *, lock: bool = False) -> Report | None:
+    row = await tx.row(_REPORT_LOCKED if lock else _REPORT, id=report_id)
+    return None if row is None else report(row)
+
+
+async def reports_of(tx: Reading, feedback_id: str) -> tuple[Report, ...]:
+    """Locked, by id."""
+    return tuple(report(row) for row in await tx.rows(_OF_FEEDBACK, feedback_id=feedback_id))
+
+
+async def insert_report(tx: Writing, one: Report) -> None:
+    await tx.insert(
+        reports,
+        {
+            "id": one.id,
+            "feedback_id": one.feedback_id,
+            "organization_id": one.organization_id,
+            **_changing(one),
+            "description": one.description,
+            "category_id": one.category_id,
+            "priority": one.priority,
+            "tags": json.dumps(one.tags),
+            "created_at": one.created_at,
+        },
+    )
+
+
+async def save_report(tx: Writing, one: Report) -> None:
+    """What a transition or an operation of it changes."""
+    await tx.update(reports, one.id, _changing(one))
+
+
+async def save_report_members(tx: Writing, one: Report) -> None:
+    """What a PATCH changes."""
+    values = {
+        "description": one.description,
+        "identification_number": one.identification_number,
+        "priority": one.priority,
+        "tags": json.dumps(one.tags),
+        "category_id": one.category_id,
+        "updated_at": one.updated_at,
+    }
+    await tx.update(reports, one.id, values)
+
+
+def _changing(one: Report) -> dict[str, object]:
+    return {
+        "state": one.state,
+        "operations_total": one.progression.total,
+        "operations_resolved": one.progression.resolved,
+        "checkpoints": checkpoints_text(one.checkpoints),
+        "updated_at": one.updated_at,
+    }
+
+
+async def reports_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Report]:
+    return await page(tx, reports, conditions, paging, report)
+
+
+# Operations
+
+
+def operation(row: Row) -> Operation:
+    return Operation(
+        id=row["id"],
+        report_id=row["report_id"],
+        feedback_id=row["feedback_id"],
+        organization_id=row["organization_id"],
+        state=OperationState(row["state"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        checkpoints=checkpoints(row["checkpoints"]),
+        name=row["name"],
+        description=row["description"],
+        identification_number=row["identification_number"],
+        duration=row["duration"],
+        start_date=row["start_date"],
+        operator_id=row["operator_id"],
+    )
+
+
+async def find_operation(tx: Reading, operation_id: str, *, lock: bool = False) -> Operation | None:
+    row = await tx.row(_OPERATION_LOCKED if lock else _OPERATION, id=operation_id)
+    return None if row is None else operation(row)
+
+
+async def insert_operation(tx: Writing, one: Operation) -> None:
+    await tx.insert(
+        operations,
+        {
+            "id": one.id,
+            "report_id": one.report_id,
+            "feedback_id": one.feedback_id,
+            "organization_id": one.organization_id,
+            **_saved(one),
+            "created_at": one.created_at,
+        },
+    )
+
+
+async def save_operation(tx: Writing, one: Operation) -> None:
+    await tx.update(operations, one.id, _saved(one))
+
+
+def _saved(one: Operation) -> dict[str, object]:
+    return {
+        "operator_id": one.operator_id,
+        "state": one.state,
+        "name": one.name,
+        "description": one.description,
+        "identification_number": one.identification_number,
+        "duration": one.duration,
+        "start_date": one.start_date,
+        "checkpoints": checkpoints_text(one.checkpoints),
+        "updated_at": one.updated_at,
+    }
+
+
+async def remove_operation(tx: Writing, operation_id: str) -> None:
+    await tx.execute(_REMOVE_OPERATION, id=operation_id)
+
+
+async def operations_page(
+    tx: Reading, conditions: list[ColumnElement[bool]], wanted: dict[str, str | None], paging: Paging
+) -> Page[Operation]:
+    return await page(tx, operations, [*conditions, *search(operations, wanted)], paging, operation)
