@@ -88,3 +88,13 @@ async def service(settings: Settings, clock: ManualClock) -> AsyncIterator[Servi
         yield Service(url, settings, use_cases, http, clock)
         server.should_exit = True
         await serving
+
+
+@pytest.fixture
+async def working(service: Service) -> AsyncIterator[Service]:
+    """The service with its worker."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(app.run_worker(service.settings, service.use_cases.context, stop))
+    yield service
+    stop.set()
+    await task

@@ -1,6 +1,8 @@
 """Puts the parts together: the only module that chooses implementations."""
 
+import asyncio
 import os
+import random
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +12,11 @@ from fastapi import FastAPI
 
 from tocsin.api.application import create_application
 from tocsin.clock import Clock, SystemClock
+from tocsin.delivery.connection import Limits
+from tocsin.delivery.policy import Policy
 from tocsin.delivery.resolver import SystemResolver
+from tocsin.delivery.sender import Sender
+from tocsin.delivery.worker import Worker
 from tocsin.hal import Hal
 from tocsin.key import load_key
 from tocsin.service.context import Context
@@ -19,6 +25,7 @@ from tocsin.service.vault import Vault
 from tocsin.settings import Settings
 from tocsin.storage.interface import Storage
 from tocsin.storage.migrate import sqlite_path
+from tocsin.storage.owners import Owner
 from tocsin.storage.sqlite import SqliteStorage
 
 
@@ -57,6 +64,37 @@ async def open_use_cases(
     finally:
         resolver.close()
         await storage.close()
+
+
+def open_sender(settings: Settings) -> Sender:
+    limits = Limits(attempt_timeout_seconds=settings.attempt_timeout)
+    return Sender(limits, allowed=settings.allow_networks, ca_file=settings.ca_file)
+
+
+async def run_worker(settings: Settings, context: Context, stop: asyncio.Event) -> None:
+    """Deliver until `stop` is set; returns within 10 s after that, with every lease given back."""
+    owner = Owner(sqlite_path(settings.database_url))
+    storage = context.storage
+    sender = open_sender(settings)
+    watching = asyncio.create_task(storage.watch())
+    worker = Worker(
+        storage,
+        sender,
+        context.vault,
+        policy=Policy(retry_schedule_seconds=settings.retry_schedule),
+        clock=context.clock,
+        owner=owner.name,
+        concurrency=settings.worker_concurrency,
+        chance=lambda: random.uniform(-1, 1),  # noqa: S311 # jitter, not a secret
+    )
+    try:
+        await storage.end_leases(owner.dead())
+        await worker.run(stop)
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await sender.close()
+        owner.release()
 
 
 def api(use_cases: UseCases) -> FastAPI:

@@ -5,7 +5,7 @@ endpoints, cursors and attempts goes through the methods below, which each engin
 Times are whole microseconds; "now" is the database's clock, never the caller's.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -71,6 +71,10 @@ class Storage(Protocol):
         """Call `hint` from the event loop after commits that appended events: soon, perhaps once for several."""
         ...
 
+    async def watch(self) -> None:
+        """Call the hints when another process appended, too; runs until it is cancelled."""
+        ...
+
     async def notice(self) -> int:
         """Mark due (or `again`) the endpoints with a webhook for what was appended; returns how many heads were so."""
         ...
@@ -96,6 +100,10 @@ class Storage(Protocol):
 
     async def subscriptions(self, endpoint_ids: Sequence[str]) -> Mapping[str, tuple[Subscription, ...]]:
         """The enabled webhooks and running replays of endpoints, as they are now."""
+        ...
+
+    async def end_leases(self, owners: Iterable[str]) -> None:
+        """End the leases of local processes that are dead, so that nobody waits for them to run out."""
         ...
 
     async def next_due_at(self) -> int | None:

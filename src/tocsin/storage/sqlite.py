@@ -21,7 +21,7 @@ from tocsin.clock import Clock
 from tocsin.domain.errors import Unavailable
 from tocsin.storage.interface import Row, Writing
 from tocsin.storage.records import NewEvent
-from tocsin.storage.sqlite_log import SqliteLog, append_events
+from tocsin.storage.sqlite_log import SqliteLog, any_ahead, append_events
 from tocsin.storage.statements import Compiled, Query, Writes, compile_statement
 
 T = TypeVar("T")
@@ -29,6 +29,8 @@ T = TypeVar("T")
 BUSY_SECONDS: Final = 10.0
 READERS: Final = 4
 CACHE_KIBIBYTES: Final = 16 * 1024
+WATCH_SECONDS: Final = 0.05
+"""How often another process's commits are looked for."""
 BUSY_WAITS_SECONDS: Final = (0.0005, 0.001, 0.001, 0.002, 0.002, 0.003, 0.005)
 """Between tries for the write lock of another process; the last one is repeated."""
 
@@ -227,6 +229,20 @@ class SqliteStorage(SqliteLog):
     def on_append(self, hint: Callable[[], None]) -> None:
         self._hints.append(hint)
 
+    async def watch(self) -> None:
+        """Hint when another process has appended; runs until it is cancelled."""
+        channel = Channel(self.path, "watcher", read_only=True)
+        seen = -1
+        try:
+            while True:
+                version = await channel.call(_data_version)
+                if version != seen and await channel.call(any_ahead):
+                    self._hint()
+                seen = version
+                await asyncio.sleep(WATCH_SECONDS)
+        finally:
+            await asyncio.shield(channel.close())
+
     def _hint(self) -> None:
         for hint in self._hints:
             hint()
@@ -237,6 +253,12 @@ class SqliteStorage(SqliteLog):
     async def close(self) -> None:
         for channel in (self._writer, *self._readers):
             await channel.close()
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    """Changes when another connection has committed."""
+    version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return version
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[..., T], *arguments: Any) -> T:

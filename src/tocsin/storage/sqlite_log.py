@@ -101,6 +101,11 @@ def _exists(connection: sqlite3.Connection, name: str, parameters: Mapping[str, 
     return bool(connection.execute(SQL[name], parameters).fetchone()["found"])
 
 
+def any_ahead(connection: sqlite3.Connection) -> bool:
+    """Whether something was appended that no worker has noticed."""
+    return _exists(connection, "any_ahead", {})
+
+
 def _notice(connection: sqlite3.Connection, now: int) -> int:
     connection.execute(SQL["notice"], {"now": now})
     return connection.execute(SQL["noticed"]).rowcount

@@ -1,0 +1,44 @@
+# Everything a person needs to run, test and check tocsin. The first target that needs it makes .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/ready
+MINUTES ?= 5
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check bench crash lock
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tocsin needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY) ## see a report filed, accepted and worked on, and each change arrive at a receiver
+	$(BIN)/tocsin demo
+
+serve: $(READY) ## run the service on http://127.0.0.1:8000/
+	$(BIN)/tocsin serve
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+check: $(READY) ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## measure what the docs quote
+	$(BIN)/python -m benchmarks.latency
+
+crash: $(READY) ## kill processes under load for MINUTES=5
+	TOCSIN_CRASH_SECONDS=$$(( $(MINUTES) * 60 )) $(BIN)/python -m pytest -q tests/crash
+
+lock: ## compile requirements.lock anew (needs uv)
+	uv pip compile --group dev pyproject.toml --python-version 3.11 --universal --generate-hashes \
+		--no-annotate --no-header --quiet -o requirements.lock

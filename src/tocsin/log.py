@@ -1,0 +1,43 @@
+"""Logs: one line for each thing worth knowing, JSON unless a person watches. Control characters are neutralised.
+
+Ids, never secrets or bodies: whoever logs passes what may be read by anybody who reads logs.
+"""
+
+import logging
+import re
+import sys
+from typing import Any, Final
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def configure(*, terminal: bool | None = None) -> None:
+    """Write logs to standard error: coloured lines on a terminal, JSON elsewhere."""
+    for_people = sys.stderr.isatty() if terminal is None else terminal
+    render: Processor = structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            neutralise,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def neutralise(_: Any, __: str, event: EventDict) -> EventDict:
+    """No value breaks a line or drives a terminal; a traceback keeps its line breaks."""
+    return {key: _plain(value) if key != "exception" else value for key, value in event.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
+    return value
