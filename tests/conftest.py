@@ -3,15 +3,17 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from argon2 import PasswordHasher
 
 from tocsin import app
+from tocsin.cli.servers import api_server, run_api
+from tocsin.clock import Clock, SystemClock
 from tocsin.service.use_cases import UseCases
 from tocsin.settings import Settings, load
 from tocsin.storage.migrate import migrate
@@ -48,7 +50,7 @@ class Service:
     settings: Settings
     use_cases: UseCases
     http: httpx.AsyncClient
-    clock: ManualClock
+    clock: Clock
 
 
 @pytest.fixture
@@ -61,40 +63,57 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load(
-        {
-            "TOCSIN_DATABASE_URL": f"sqlite:///{tmp_path}/tocsin.db",
-            "TOCSIN_ORGANIZATIONS": "open",
-            "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
-            "TOCSIN_RATE_LIMITS": "off",
-        }
-    )
+def settings_in(directory: Path, **more: str) -> Settings:
+    """Settings for a service of tests; `more` by their names."""
+    environment = {
+        "TOCSIN_DATABASE_URL": f"sqlite:///{directory}/tocsin.db",
+        "TOCSIN_ORGANIZATIONS": "open",
+        "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
+        "TOCSIN_RATE_LIMITS": "off",
+    }
+    return load({**environment, **more})
 
 
-@pytest.fixture
-async def service(settings: Settings, clock: ManualClock) -> AsyncIterator[Service]:
+@asynccontextmanager
+async def serving(directory: Path, clock: Clock | None = None, **more: str) -> AsyncIterator[Service]:
+    """A service on a socket, over a database in `directory`."""
+    settings = settings_in(directory, **more)
     migrate(settings.database_url)
+    the_clock = clock or ManualClock()
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with (
-        app.open_use_cases(settings, url, clock, FAST_HASHER) as use_cases,
+        app.open_use_cases(settings, url, the_clock, FAST_HASHER) as use_cases,
         httpx.AsyncClient(base_url=url, timeout=30) as http,
     ):
-        config = uvicorn.Config(app.api(use_cases), log_config=None, lifespan="off", server_header=False)
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        yield Service(url, settings, use_cases, http, clock)
-        server.should_exit = True
-        await serving
+        stop = asyncio.Event()
+        server = asyncio.create_task(run_api(api_server(use_cases), listening, stop))
+        yield Service(url, settings, use_cases, http, the_clock)
+        stop.set()
+        await server
+
+
+@asynccontextmanager
+async def delivering(service: Service) -> AsyncIterator[None]:
+    """The service's worker, while the context lasts."""
+    stop = asyncio.Event()
+    worker = asyncio.create_task(app.run_worker(service.settings, service.use_cases.context, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await worker
 
 
 @pytest.fixture
-async def working(service: Service) -> AsyncIterator[Service]:
-    """The service with its worker."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(app.run_worker(service.settings, service.use_cases.context, stop))
-    yield service
-    stop.set()
-    await task
+async def service(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Service]:
+    """The service, with a clock that stands still."""
+    async with serving(tmp_path, clock) as running:
+        yield running
+
+
+@pytest.fixture
+async def working(tmp_path: Path) -> AsyncIterator[Service]:
+    """The service with its worker, in real time."""
+    async with serving(tmp_path, SystemClock()) as running, delivering(running):
+        yield running
