@@ -58,6 +58,7 @@ class JsonRoute(APIRoute):
             json_request = JsonRequest(request.scope, request.receive)
             if takes_body and await json_request.body():
                 _require_json(json_request.headers.get("content-type", ""))
+                await json_request.json()  # here, since what it raises inside `handle` loses its reasons
             return await handle(json_request)
 
         return handle_json

@@ -6,7 +6,7 @@ A worker's results are conditional on a webhook's `revision`: every change of wh
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, null, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, null, or_, select, update
 
 from tocsin.domain.events import Event
 from tocsin.domain.page import Page, Paging
@@ -69,7 +69,7 @@ _BEGIN_ANEW = Query(
 )
 _PARKED = Query(
     select(func.count().label("parked"), func.min(retries.c.next_attempt_at).label("next_attempt_at")).where(
-        and_(retries.c.webhook_id == bindparam("webhook_id"), retries.c.state.in_(PARKED))
+        and_(retries.c.webhook_id == bindparam("webhook_id"), or_(*(retries.c.state == state for state in PARKED)))
     )
 )
 
