@@ -85,6 +85,7 @@ class Connection(asyncio.Protocol):
         self._answer = Answer()
         self._first_byte_at = 0.0
         self._complete = False
+        self._keep = False
         self.uses = 0
         self.idle_since = 0.0
         self.reusable = True
@@ -133,7 +134,7 @@ class Connection(asyncio.Protocol):
             if not answer.status and answer.head_bytes > self._limits.response_head_max_bytes:
                 self._fail(OutcomeKind.HEAD_TOO_LARGE, self._head_too_large())
             elif self._complete:
-                self._finish(keep=self._parser.should_keep_alive())
+                self._finish(keep=self._keep)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._stopped(error)
 
@@ -198,6 +199,8 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._answer.status:
             self._complete = True
+            assert self._parser is not None
+            self._keep = self._parser.should_keep_alive()  # only here: the parser forgets afterwards
 
     # What follows
 

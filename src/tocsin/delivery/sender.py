@@ -8,6 +8,7 @@ under one policy is never used under another. One coarse timer looks after every
 """
 
 import asyncio
+import os
 import socket
 import ssl
 import time
@@ -436,4 +437,6 @@ def _words(error: Exception) -> str:
         return str(error.verify_message)
     if isinstance(error, ssl.SSLError):
         return str(error.reason or error).replace("_", " ").lower()
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -389,7 +389,7 @@ def _log_failure(delivery: Delivery, outcome: Outcome, verdict: Verdict) -> None
         organization=one.organization_id,
         endpoint=one.endpoint_id,
         webhook=one.webhook_id,
-        event=event.id,
+        notification=event.id,
         sequence=event.sequence,
         outcome=outcome.kind.value,
         status=outcome.status if outcome.kind is OutcomeKind.RESPONSE else None,
