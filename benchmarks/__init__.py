@@ -1,0 +1,1 @@
+"""Every figure that the docs quote is printed by a script here."""
