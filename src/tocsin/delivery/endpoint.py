@@ -136,7 +136,8 @@ class Lane:
         self._queued = 0
         self._asked: list[Source] = []
         self._blocked: dict[str, int] = {}
-        self._retrying: set[tuple[str, str, int]] = set()
+        self._retrying: dict[tuple[str, str, int], int | None] = {}
+        """Retries taken from storage: None while on their way, then the generation that writes what came of them."""
         self._has_retries = leased.has_retries
         self._retries_exhausted = not leased.has_retries
         self._generation = 0
@@ -220,7 +221,7 @@ class Lane:
             if source is None or key in self._retrying or resource_id in self._waiting:
                 continue
             self._blocked.setdefault(resource_id, self._generation)
-            self._retrying.add(key)
+            self._retrying[key] = None
             self._queue(Delivery(source, retry.event, failures=retry.attempts, is_retry=True))
 
     def _queue(self, delivery: Delivery) -> None:
@@ -321,7 +322,7 @@ class Lane:
         event, source = delivery.event, delivery.source
         if delivery.is_retry:
             key = (*source.key, event.sequence)
-            self._retrying.discard(key)
+            self._retrying[key] = self._generation
             self._settlement.settled_retries.append((*key, event.resource_id))
             self._retries_exhausted = False
         else:
@@ -340,7 +341,7 @@ class Lane:
         event, source = delivery.event, delivery.source
         self._park(source, event, state=state, attempts=delivery.failures + 1, at=at, reason=reason)
         if delivery.is_retry:
-            self._retrying.discard((*source.key, event.sequence))
+            self._retrying[*source.key, event.sequence] = self._generation
             self._retries_exhausted = False
         else:
             source.settle(event.ordinal)
@@ -419,6 +420,9 @@ class Lane:
         """What writing the settlement of `generation` found."""
         if result.lost:
             self.lost = True
+        written = [key for key, by in self._retrying.items() if by is not None and by <= generation]
+        for key in written:
+            del self._retrying[key]
         for resource_id in result.unblocked:
             if self._blocked.get(resource_id, generation + 1) <= generation and resource_id not in self._waiting:
                 del self._blocked[resource_id]

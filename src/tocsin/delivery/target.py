@@ -154,6 +154,8 @@ def _name(host: str) -> tuple[str, IPv4Address | None]:
         raise RefusedUrl(Refused.HOST, "not an internationalized name") from None
     labels = name.split(".")
     if _NUMBER.fullmatch(labels[-1] or labels[-2:][0]):
+        if not host.isascii():
+            raise RefusedUrl(Refused.HOST, "an IPv4 address is written in ASCII")
         return name, _ipv4(name)
     if len(name) > NAME_MAX_CHARACTERS or not all(_LABEL.fullmatch(label) for label in labels):
         raise RefusedUrl(Refused.HOST, "not a name")
