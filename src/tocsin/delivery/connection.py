@@ -36,12 +36,24 @@ RETRY_AFTER_MAX_CHARACTERS: Final = 256
 class Answer:
     """What has come so far of the answer to one request."""
 
-    __slots__ = ("body", "body_bytes", "close_delimited", "head_bytes", "interim", "retry_after", "status")
+    __slots__ = (
+        "body",
+        "body_bytes",
+        "close_delimited",
+        "head_bytes",
+        "interim",
+        "retry_after",
+        "status",
+        "unparsed_bytes",
+    )
 
     def __init__(self) -> None:
         self.status = 0
         """0 until the head is complete."""
         self.head_bytes = 0
+        """Of names and values of header lines."""
+        self.unparsed_bytes = 0
+        """That came before the head was complete."""
         self.interim = 0
         self.retry_after: str | None = None
         self.close_delimited = True
@@ -128,10 +140,10 @@ class Connection(asyncio.Protocol):
         if not self._first_byte_at:
             self._first_byte_at = self._clock()
         if not answer.status:
-            answer.head_bytes += len(data)
+            answer.unparsed_bytes += len(data)
         try:
             self._parser.feed_data(data)
-            if not answer.status and answer.head_bytes > self._limits.response_head_max_bytes:
+            if not answer.status and answer.unparsed_bytes > self._limits.response_head_max_bytes:
                 self._fail(OutcomeKind.HEAD_TOO_LARGE, self._head_too_large())
             elif self._complete:
                 self._finish(keep=self._keep)
@@ -157,7 +169,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         answer = self._answer
         answer.head_bytes += len(name) + len(value)
-        if answer.head_bytes > 2 * self._limits.response_head_max_bytes:
+        if answer.head_bytes > self._limits.response_head_max_bytes:
             raise _Cut(OutcomeKind.HEAD_TOO_LARGE, self._head_too_large())
         match name.lower():
             case b"content-length" | b"transfer-encoding":
