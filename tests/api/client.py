@@ -66,9 +66,10 @@ class City:
 
     async def report(self) -> Any:
         """A new report, from feedback of the admin's own."""
-        await self.admin.post("/feedbacks/issues", {"geo": INSIDE, "description": "The lamp is broken"})
-        page = await self.admin.get(f"/organizations/{self.id}/reports?limit=1")
-        return page["_embedded"]["items"][0]
+        feedback = await self.admin.post("/feedbacks/issues", {"geo": INSIDE, "description": "The lamp is broken"})
+        page = await self.admin.get(f"/organizations/{self.id}/reports?limit=100")
+        link = feedback["_links"]["self"]
+        return next(one for one in page["_embedded"]["items"] if one["_links"]["feedback"] == link)
 
     async def move(self, report: Any, *transitions: str) -> Any:
         for transition in transitions:
