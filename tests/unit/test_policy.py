@@ -75,7 +75,7 @@ def test_any_other_answer_is_a_failure(status: int) -> None:
     assert str(status) in (found.reason or "")
 
 
-@pytest.mark.parametrize("kind", set(OutcomeKind) - {OutcomeKind.RESPONSE, OutcomeKind.INTERRUPTED})
+@pytest.mark.parametrize("kind", sorted(set(OutcomeKind) - {OutcomeKind.RESPONSE, OutcomeKind.INTERRUPTED}))
 def test_no_answer_is_a_failure(kind: OutcomeKind) -> None:
     assert isinstance(verdict(failure(kind)).decision, Retry)
 
