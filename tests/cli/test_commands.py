@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
@@ -23,7 +24,7 @@ STOP_SECONDS_MAX = 10.0
 
 
 @pytest.fixture
-def installation(tmp_path: Path):  # type: ignore[no-untyped-def] # a generator of pytest's
+def installation(tmp_path: Path) -> Iterator[Installation]:
     made = Installation(tmp_path)
     yield made
     made.kill()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -36,7 +36,7 @@ async def settled(bordeaux: City, webhook_id: str, seconds: float = 10) -> None:
 
 
 @pytest.fixture
-async def impatient(tmp_path: Path):  # type: ignore[no-untyped-def] # an async generator of pytest's
+async def impatient(tmp_path: Path) -> AsyncIterator[Service]:
     """A service that retries at once, with its worker."""
     async with serving(tmp_path, SystemClock(), TOCSIN_RETRY_SCHEDULE="0,0,0") as running, delivering(running):
         yield running

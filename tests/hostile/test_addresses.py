@@ -9,7 +9,7 @@ import pytest
 from tests.hostile.behaviours import BEHAVIOURS
 from tests.hostile.test_hostile import LIMITS, LOOPBACK, listening, post
 from tocsin.delivery.address import Address, Network, Refused
-from tocsin.delivery.outcome import OutcomeKind
+from tocsin.delivery.outcome import Outcome, OutcomeKind
 from tocsin.delivery.sender import Sender
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ class Names:
         return [ip_address(one) for one in answer]
 
 
-async def outcome_of(names: Names, url: str, allowed: Sequence[Network] = LOOPBACK):  # type: ignore[no-untyped-def] # Outcome
+async def outcome_of(names: Names, url: str, allowed: Sequence[Network] = LOOPBACK) -> Outcome:
     sender = Sender(LIMITS, allowed=allowed, resolver=names)
     try:
         return await post(sender, url)

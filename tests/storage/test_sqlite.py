@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, select
 
 from tests.api.client import City, city, person
-from tests.conftest import Service, serving
-from tocsin.clock import SECOND, SystemClock
+from tests.conftest import ManualClock, Service
 from tocsin.domain.errors import NotFound
 from tocsin.storage.interface import Storage, Writing
 from tocsin.storage.migrate import migrate, pending
@@ -35,12 +33,6 @@ async def bordeaux(service: Service) -> City:
 @pytest.fixture
 def storage(service: Service) -> Storage:
     return service.use_cases.context.storage
-
-
-@pytest.fixture
-async def two(tmp_path: Path) -> AsyncIterator[Service]:
-    async with serving(tmp_path, SystemClock()) as running:
-        yield running
 
 
 async def rows(storage: Storage, table: Any) -> list[dict[str, Any]]:
@@ -153,13 +145,13 @@ async def test_what_comes_while_an_endpoint_is_leased_makes_it_due_again(storage
 
 
 async def test_a_lost_lease_writes_attempts_and_nothing_else(
-    service: Service, storage: Storage, bordeaux: City
+    clock: ManualClock, storage: Storage, bordeaux: City
 ) -> None:
     webhook = await bordeaux.webhook("reportCreated", URL)
     await bordeaux.report()
     await storage.notice()
     (first,) = await storage.lease("dead", 10, 10, 30)
-    service.clock.time += 30 * SECOND  # type: ignore[attr-defined] # the manual one
+    clock.advance(30)
     (second,) = await storage.lease("alive", 10, 10, 30)
     assert first.token != second.token
     assert await storage.renew({first.id: first.token}, 30) == {first.id}
@@ -176,7 +168,7 @@ async def test_a_lost_lease_writes_attempts_and_nothing_else(
 
 
 async def test_who_takes_over_skips_what_was_delivered_beyond_the_cursor(
-    service: Service, storage: Storage, bordeaux: City
+    clock: ManualClock, storage: Storage, bordeaux: City
 ) -> None:
     webhook = await bordeaux.webhook("reportCreated", URL)
     for _ in range(3):
@@ -184,7 +176,7 @@ async def test_who_takes_over_skips_what_was_delivered_beyond_the_cursor(
     await storage.notice()
     (first,) = await storage.lease("dead", 10, 10, 30)
     await storage.settle([Settlement(first.id, first.token, [attempt(webhook["id"], 2)])])
-    service.clock.time += 31 * SECOND  # type: ignore[attr-defined] # the manual one
+    clock.advance(31)
     (second,) = await storage.lease("alive", 10, 10, 30)
     assert second.subscriptions[0].settled == {2}
 

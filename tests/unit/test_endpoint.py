@@ -7,9 +7,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.delivery.endpoint import Delivery, Lane
+from tocsin.delivery.endpoint import Lane
 from tocsin.delivery.outcome import Durations, Outcome, OutcomeKind
 from tocsin.delivery.policy import SECOND, Policy
+from tocsin.delivery.source import Delivery
 from tocsin.storage.records import (
     DueRetry,
     EndpointHealth,

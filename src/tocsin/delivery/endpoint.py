@@ -21,6 +21,7 @@ from typing import Final, assert_never
 
 from tocsin.delivery.outcome import Outcome, OutcomeKind
 from tocsin.delivery.policy import SECOND, Delivered, GiveUp, Policy, Retry, Unspent, Verdict, judge
+from tocsin.delivery.source import READ_LIMIT, Delivery, Source
 from tocsin.storage.records import (
     AttemptRecord,
     CursorMove,
@@ -32,12 +33,7 @@ from tocsin.storage.records import (
     ReadRequest,
     Settled,
     Settlement,
-    Stretch,
-    Subscription,
 )
-
-READ_LIMIT: Final = 100
-"""Events read at a time for one subscription."""
 
 QUEUED_MAX: Final = 2 * READ_LIMIT
 """Deliveries read and not yet started or parked; then nothing more is read."""
@@ -52,66 +48,6 @@ RATE_BURST: Final = SECOND // 20
 """How early ratePerSecond lets a POST start, in microseconds: the grain of the worker's turns."""
 
 HELD_REASON: Final = "Waits for an earlier event of the same resource."
-
-
-class Source:
-    """A webhook, or a replay of it, as far as this lease has come with it."""
-
-    __slots__ = ("cursor", "done", "exhausted", "moved", "order", "read_to", "settled_count", "subscription")
-
-    def __init__(self, subscription: Subscription) -> None:
-        self.subscription = subscription
-        self.cursor = subscription.cursor
-        self.read_to = subscription.cursor
-        self.exhausted = False
-        self.moved = False
-        self.settled_count = 0
-        self.order: deque[int] = deque()
-        """Ordinals admitted and not yet behind the cursor, in order."""
-        self.done: set[int] = set()
-        """Those of `order` that are settled or parked."""
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.subscription.webhook_id, self.subscription.replay_id
-
-    def stretch(self) -> Stretch:
-        one = self.subscription
-        return Stretch(one.organization_id, one.event, self.read_to, READ_LIMIT)
-
-    def settle(self, ordinal: int) -> None:
-        """The delivery needs nothing more from the log: the cursor may pass it."""
-        order, done = self.order, self.done
-        self.settled_count += 1
-        if order[0] != ordinal:
-            done.add(ordinal)
-            return
-        self.cursor = order.popleft()
-        self.moved = True
-        while order and order[0] in done:
-            self.cursor = order.popleft()
-            done.remove(self.cursor)
-
-    @property
-    def finished(self) -> bool:
-        """A replay that came to its end."""
-        last = self.subscription.last_ordinal
-        return last is not None and not self.order and (self.exhausted or self.read_to >= last)
-
-
-class Delivery:
-    """One event on its way to this endpoint for one source."""
-
-    __slots__ = ("event", "failures", "is_probe", "is_retry", "source", "started_at")
-
-    def __init__(self, source: Source, event: LoggedEvent, *, failures: int, is_retry: bool) -> None:
-        self.source = source
-        self.event = event
-        self.failures = failures
-        """Attempts that spent the schedule before this one."""
-        self.is_retry = is_retry
-        self.is_probe = False
-        self.started_at = 0
 
 
 class Lane:

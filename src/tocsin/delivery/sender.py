@@ -8,9 +8,7 @@ under one policy is never used under another. One coarse timer looks after every
 """
 
 import asyncio
-import os
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,6 +17,7 @@ from typing import Final
 
 from tocsin.delivery.address import REASON, Address, Network, Refused, vet
 from tocsin.delivery.connection import Answer, Connection, Limits
+from tocsin.delivery.dialing import connect_to, shown, tls_context, words
 from tocsin.delivery.outcome import Durations, Outcome, OutcomeKind
 from tocsin.delivery.resolver import Resolver, SystemResolver
 from tocsin.delivery.target import Target
@@ -189,7 +188,7 @@ class Sender:
         self.limits = limits or Limits()
         self.clock = clock
         self._allowed = tuple(allowed)
-        self._tls = _tls_context(ca_file)
+        self._tls = tls_context(ca_file)
         self._own_resolver = SystemResolver() if resolver is None else None
         self._resolver: Resolver = resolver or self._own_resolver or SystemResolver()
         self._hosts: dict[HostKey, Host] = {}
@@ -310,7 +309,7 @@ class Sender:
         connected, address = await self._socket(addresses, post.target.port)
         post.connect_us = round((self.clock() - started) * 1e6)
         connection = Connection(self.limits, self.clock)
-        connection.address = _shown(address, post.target.port)
+        connection.address = shown(address, post.target.port)
         try:
             await self._speak(post, connection, connected)
         except BaseException:
@@ -330,7 +329,7 @@ class Sender:
             reason = f"The receiver's name was not resolved within {seconds:g} s."
             raise Failed(OutcomeKind.RESOLVE_TIMEOUT, reason) from None
         except (OSError, UnicodeError) as error:
-            raise Failed(OutcomeKind.RESOLVE_FAILED, f"The receiver's name has no address: {_words(error)}.") from None
+            raise Failed(OutcomeKind.RESOLVE_FAILED, f"The receiver's name has no address: {words(error)}.") from None
         finally:
             post.resolve_us = round((self.clock() - started) * 1e6)
 
@@ -341,9 +340,9 @@ class Sender:
             async with asyncio.timeout(self.limits.connect_timeout_seconds):
                 for address in addresses:
                     try:
-                        return await _connect_to(address, port), address
+                        return await connect_to(address, port), address
                     except OSError as error:
-                        reason = _words(error)
+                        reason = words(error)
         except TimeoutError:
             seconds = self.limits.connect_timeout_seconds
             raise Failed(OutcomeKind.CONNECT_TIMEOUT, f"No connection to the receiver within {seconds:g} s.") from None
@@ -364,7 +363,7 @@ class Sender:
         except TimeoutError:
             raise Failed(OutcomeKind.TLS_TIMEOUT, f"No TLS handshake within {seconds:g} s.") from None
         except (OSError, EOFError, ValueError) as error:
-            raise Failed(OutcomeKind.TLS_FAILED, f"TLS with the receiver failed: {_words(error)}.") from None
+            raise Failed(OutcomeKind.TLS_FAILED, f"TLS with the receiver failed: {words(error)}.") from None
         finally:
             post.tls_us = round((self.clock() - started) * 1e6)
 
@@ -404,39 +403,3 @@ class Sender:
             host.idle = kept
             if not host.connections and not host.queue:
                 del self._hosts[key]
-
-
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
-    return context
-
-
-async def _connect_to(address: Address, port: int) -> socket.socket:
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    unconnected = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        unconnected.setblocking(False)
-        unconnected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(unconnected, (str(address), port))
-    except BaseException:
-        unconnected.close()
-        raise
-    return unconnected
-
-
-def _shown(address: Address, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
-
-
-def _words(error: Exception) -> str:
-    """What an error of the system means, in its own words and without its number."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return str(error.verify_message)
-    if isinstance(error, ssl.SSLError):
-        return str(error.reason or error).replace("_", " ").lower()
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)

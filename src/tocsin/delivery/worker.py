@@ -20,11 +20,12 @@ import structlog
 
 from tocsin.clock import Clock
 from tocsin.delivery import signing
-from tocsin.delivery.endpoint import Delivery, Lane
+from tocsin.delivery.endpoint import Lane
 from tocsin.delivery.outcome import Durations, Outcome, OutcomeKind
 from tocsin.delivery.policy import Policy, Verdict
 from tocsin.delivery.request import Recipient, fixed_head, head
 from tocsin.delivery.sender import Post, Sender
+from tocsin.delivery.source import Delivery
 from tocsin.delivery.target import RefusedUrl, parse
 from tocsin.storage.interface import Storage
 from tocsin.storage.records import ReadRequest, Settled, Settlement, Subscription

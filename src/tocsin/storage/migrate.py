@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,9 +57,8 @@ def _connection(database_url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _durable(connection: object, _: ConnectionPoolEntry) -> None:
-    execute = getattr(connection, "execute")  # noqa: B009 # the driver's connection has no type here
-    execute("PRAGMA synchronous = FULL")
+def _durable(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.execute("PRAGMA synchronous = FULL")
 
 
 @contextlib.contextmanager

@@ -166,8 +166,8 @@ async def _place_filters(
 
 
 async def _parents(
+    parents: Annotated[list[Id], Query(alias="parents[]", max_length=PARENTS_MAX, default_factory=list)],
     parent: Id | None = None,
-    parents: Annotated[list[Id], Query(alias="parents[]", max_length=PARENTS_MAX)] = [],  # noqa: B006 # FastAPI copies it
 ) -> list[str]:
     return [*parents, *([parent] if parent is not None else [])]
 

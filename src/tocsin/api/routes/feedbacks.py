@@ -61,14 +61,18 @@ async def post_feedback(request: Request, tocsin: Tocsin, caller: KnownCaller, b
     return answer(request, tocsin.hal.feedback(await tocsin.feedbacks.post(caller, new)), status=201)
 
 
+def _public() -> list[Visibility]:
+    return ["VISIBILITY_PUBLIC"]
+
+
 @router.get("", summary="List feedback", responses=answers(name="Feedback", page=True, errors=(400,)))
 async def list_feedback(
     request: Request,
     tocsin: Tocsin,
     caller: AnyCaller,
     paging: Pages,
+    visibility: Annotated[list[Visibility], Query(alias="visibility[]", default_factory=_public)],
     state: str = "DELIVERED",
-    visibility: Annotated[list[Visibility], Query(alias="visibility[]")] = ["VISIBILITY_PUBLIC"],  # noqa: B006 # FastAPI copies it
     category: Id | None = None,
     organization: Id | None = None,
 ) -> Response:
