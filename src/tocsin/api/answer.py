@@ -37,7 +37,11 @@ def page(
 
 def answer(request: Request, representation: Representation, *, status: int = 200, vary: bool = False) -> Response:
     """`vary`: the representation may leave members out for some readers."""
-    body = encode(representation)
+    return content(request, encode(representation), status=status, vary=vary)
+
+
+def content(request: Request, body: bytes, *, status: int = 200, vary: bool = False) -> Response:
+    """The bytes of a representation, as they are."""
     headers = {"Vary": "Authorization"} if vary else {}
     if request.method in {"GET", "HEAD"} and status == 200:
         tag = headers["ETag"] = etag(body)

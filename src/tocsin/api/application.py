@@ -8,8 +8,10 @@ from tocsin import __version__
 from tocsin.api import errors
 from tocsin.api.body import JsonRoute
 from tocsin.api.routes import (
+    deliveries,
     description,
     directory,
+    event_feed,
     feedbacks,
     health,
     operations,
@@ -34,6 +36,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         reports,
         operations,
         webhooks,
+        deliveries,
+        event_feed,
         description,
         health,
     )

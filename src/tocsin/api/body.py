@@ -58,7 +58,8 @@ class JsonRoute(APIRoute):
             json_request = JsonRequest(request.scope, request.receive)
             if takes_body and await json_request.body():
                 _require_json(json_request.headers.get("content-type", ""))
-                await json_request.json()  # here, since what it raises inside `handle` loses its reasons
+                if await json_request.json() is None:  # here, since what it raises inside `handle` loses its reasons
+                    raise Invalid(Violation("", "The body is null; it should be an object."))
             return await handle(json_request)
 
         return handle_json

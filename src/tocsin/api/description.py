@@ -47,6 +47,7 @@ ERRORS: Final = {
     403: "The caller may see this but not do it",
     404: "Unknown, or not the caller's to know of",
     409: "The state of things forbids it",
+    410: "Before the retention: the oldest sequence that is left is in the answer",
     413: "The body is too large",
     415: "The body is not JSON",
 }
@@ -129,6 +130,25 @@ def _notification(event: Event) -> dict[str, Any]:
         },
     }
     return {"post": post}
+
+
+def event_types() -> dict[str, Any]:
+    """Each event with its description, the JSON Schema of its notification, and an example."""
+    items = []
+    for event in Event:
+        described = _notification(event)["post"]["requestBody"]["content"]["application/json"]
+        name = events.RESOURCE_TYPE[event]
+        schema = {**described["schema"], "properties": {**described["schema"]["properties"]}}
+        schema["properties"]["payload"] = _schema(name, list(EXAMPLES[name]))
+        items.append(
+            {
+                "event": event.value,
+                "description": events.DESCRIPTION[event],
+                "schema": schema,
+                "example": described["example"],
+            }
+        )
+    return {"_embedded": {"items": items}}
 
 
 def _page_schema(name: str, example: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from tocsin.domain.errors import (
     Conflict,
     Forbidden,
+    Gone,
     Invalid,
     NotFound,
     PreconditionFailed,
@@ -30,6 +31,7 @@ STATUS: Final[dict[type[TocsinError], int]] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    Gone: 410,
     PreconditionFailed: 412,
     TooLarge: 413,
     UnsupportedMediaType: 415,
@@ -57,7 +59,8 @@ async def _operating_error(_: Request, error: Exception) -> Response:
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
     path = error.path if isinstance(error, Conflict) else None
-    return _answer(STATUS[type(error)], error_body(str(error), path=path), headers)
+    oldest = error.oldest if isinstance(error, Gone) else None
+    return _answer(STATUS[type(error)], error_body(str(error), path=path, oldest=oldest), headers)
 
 
 async def _validation_error(_: Request, error: Exception) -> Response:

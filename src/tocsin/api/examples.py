@@ -8,9 +8,12 @@ import orjson
 from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.events import Event
 from tocsin.domain.resources import (
+    Attempt,
     BusinessActivity,
     Category,
     Checkpoint,
+    Delivery,
+    DeliveryState,
     Feedback,
     Member,
     Operation,
@@ -26,8 +29,9 @@ from tocsin.domain.resources import (
 )
 from tocsin.domain.roles import Role
 from tocsin.domain.states import OperationState, ReportState
-from tocsin.hal import Hal
+from tocsin.hal import Hal, event_feed
 from tocsin.hal.encoding import encode
+from tocsin.hal.notification import notification
 
 HAL: Final = Hal("https://tocsin.example.org")
 AT: Final = 1_519_725_600_000_000
@@ -139,6 +143,33 @@ WEBHOOKS: Final = (
     ),
 )
 
+_RETRYING: Final = Delivery(
+    webhook_id=_id(9),
+    event_id=_id(14),
+    sequence=12,
+    ordinal=7,
+    event=Event.REPORT_CREATED,
+    resource_id=REPORT_ID,
+    state=DeliveryState.RETRYING,
+    attempts=1,
+    occurred_at=AT,
+    reason="The receiver answered 500. Attempt 1 failed; the next is due in 5 s.",
+)
+DELIVERIES: Final = (_RETRYING, replace(_RETRYING, next_attempt_at=AT, delivered_at=AT))
+_LOGGED: Final = orjson.loads(
+    event_feed.item(12, 7, _id(14), AT, notification(Event.REPORT_CREATED, encode(HAL.report(REPORTS[0]))))
+)
+_FEED: Final = {
+    "last": 12,
+    "_links": {
+        "self": HAL.links.query("/organizations/…/events", {}),
+        "next": HAL.links.query("/organizations/…/events", {"after": "12"}),
+    },
+    "_embedded": {"items": [_LOGGED]},
+}
+_TYPE: Final = {"event": "reportCreated", "description": "New report created", "schema": {}, "example": {}}
+_TYPES: Final = {"_embedded": {"items": [_TYPE]}}
+
 EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
     "Report": (HAL.report(REPORTS[0]), HAL.report(REPORTS[1])),
     "Operation": (HAL.operation(OPERATIONS[0]), HAL.operation(OPERATIONS[1])),
@@ -192,6 +223,27 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
             _id(9), WebhookStatus("failing", 10, 12, 2, 1, "The endpoint failed 3 times in a row.", AT, AT)
         ),
     ),
+    "Delivery": (HAL.delivery(DELIVERIES[0]), HAL.delivery(DELIVERIES[1])),
+    "Deliveries": (
+        HAL.cursor_page("/webhooks/…/deliveries", [HAL.delivery(DELIVERIES[0])], None, {}),
+        HAL.cursor_page("/webhooks/…/deliveries", [HAL.delivery(DELIVERIES[1])], {"cursor": "12"}, {}),
+    ),
+    "Attempts": (
+        HAL.attempts(_id(9), 12, [Attempt(1, AT, "connect_failed", "No connection to the receiver.", 900)]),
+        HAL.attempts(
+            _id(9),
+            12,
+            [
+                Attempt(
+                    1, AT, "response", "The receiver answered 500.", 2100, 500, b"no", "192.0.2.1:443", 10, 20, 30, 40
+                )
+            ],
+        ),
+    ),
+    "PublicKey": (HAL.public_key(_id(9), "whpk_…"),) * 2,
+    "LoggedEvent": (_LOGGED, _LOGGED),
+    "EventFeed": (_FEED, _FEED),
+    "EventTypes": (_TYPES, _TYPES),
     "Root": (HAL.root([]), HAL.root([ORGANIZATION_ID])),
 }
 """By the name of the schema: (sparse, full). A member that only the full one has is optional."""

@@ -6,6 +6,7 @@
     ├── Forbidden         the caller may see the thing but not do this         403
     ├── NotFound          unknown, or not the caller's to know of              404
     ├── Conflict          the state of things forbids it                       409
+    ├── Gone              pruned by age                                        410
     ├── PreconditionFailed  If-Match names another version                     412
     ├── TooLarge          a body over its limit                                413
     ├── UnsupportedMediaType  not JSON                                         415
@@ -56,6 +57,14 @@ class Conflict(TocsinError):
     def __init__(self, message: str, path: str | None = None) -> None:
         super().__init__(message)
         self.path = path
+
+
+class Gone(TocsinError):
+    """What was asked for was pruned by age; `oldest` is the first sequence that is left."""
+
+    def __init__(self, message: str, oldest: int) -> None:
+        super().__init__(message)
+        self.oldest = oldest
 
 
 class PreconditionFailed(TocsinError):

@@ -5,6 +5,7 @@ Optional text is None where nothing was ever given. Source of the members: CONTR
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from tocsin.domain.events import Event
@@ -215,3 +216,50 @@ class Token:
     roles: tuple[str, ...]
     created_at: int
     expires_at: int | None = None
+
+
+class DeliveryState(StrEnum):
+    """Of one event for one webhook (CONTRACT, section 9, "Deliveries")."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    RETRYING = "retrying"
+    HELD = "held"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one webhook; `reason` says in plain words why it is in its state."""
+
+    webhook_id: str
+    event_id: str
+    sequence: int
+    ordinal: int
+    event: Event
+    resource_id: str
+    state: DeliveryState
+    attempts: int
+    occurred_at: int
+    reason: str
+    next_attempt_at: int | None = None
+    delivered_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One POST. Durations are microseconds; None where the phase did not happen."""
+
+    number: int
+    started_at: int
+    outcome: str
+    reason: str
+    total_us: int
+    status: int | None = None
+    response_body: bytes | None = None
+    address: str | None = None
+    resolve_us: int | None = None
+    connect_us: int | None = None
+    tls_us: int | None = None
+    first_byte_us: int | None = None

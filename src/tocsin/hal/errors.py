@@ -9,11 +9,13 @@ from tocsin.hal.encoding import encode
 CONTEXT: Final = "https://github.com/blongden/vnd.error"
 
 
-def error_body(message: str, *, path: str | None = None) -> bytes:
-    """One error; `path` names the field that caused it, if one did."""
+def error_body(message: str, *, path: str | None = None, oldest: int | None = None) -> bytes:
+    """One error; `path` names the field that caused it, if one did; `oldest`: the first sequence that is left."""
     body: dict[str, Any] = {"@context": CONTEXT, "@type": "Error", "message": message}
     if path is not None:
         body["path"] = path
+    if oldest is not None:
+        body["oldest"] = oldest
     return encode(body)
 
 

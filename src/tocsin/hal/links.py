@@ -48,8 +48,11 @@ class Target(StrEnum):
     BUSINESS_ACTIVITY_SCHEMA = "/businessactivities/{businessActivity}/schema"
     WEBHOOK = "/webhooks/{webhook}"
     WEBHOOK_STATUS = "/webhooks/{webhook}/status"
+    WEBHOOK_PUBLIC_KEY = "/webhooks/{webhook}/public-key"
     WEBHOOK_DELIVERIES = "/webhooks/{webhook}/deliveries"
-    WEBHOOK_REPLAYS = "/webhooks/{webhook}/replays"
+    DELIVERY = "/webhooks/{webhook}/deliveries/{sequence}"
+    DELIVERY_ATTEMPTS = "/webhooks/{webhook}/deliveries/{sequence}/attempts"
+    EVENT = "/events/{event}"
 
 
 class Links:

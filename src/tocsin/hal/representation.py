@@ -6,11 +6,14 @@ A member that has no value is left out, as a relation without a target is.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tocsin.domain.events import RESOURCE_TYPE, Event
 from tocsin.domain.guards import feedback_transitions, operation_transitions, report_transitions
 from tocsin.domain.resources import (
+    Attempt,
     BusinessActivity,
     Category,
     Checkpoint,
+    Delivery,
     Feedback,
     Member,
     Operation,
@@ -339,6 +342,7 @@ class Hal:
                 "self": to(Target.WEBHOOK, webhook=one.id),
                 "organization": to(Target.ORGANIZATION, organization=one.organization_id),
                 "status": to(Target.WEBHOOK_STATUS, webhook=one.id),
+                "deliveries": to(Target.WEBHOOK_DELIVERIES, webhook=one.id),
             },
         }
 
@@ -361,7 +365,69 @@ class Hal:
             },
         }
 
+    def public_key(self, webhook_id: str, key: str) -> Representation:
+        links = {
+            "self": self.links.to(Target.WEBHOOK_PUBLIC_KEY, webhook=webhook_id),
+            "webhook": self.links.to(Target.WEBHOOK, webhook=webhook_id),
+        }
+        return {"publicKey": key, "_links": links}
+
+    def delivery(self, one: Delivery) -> Representation:
+        to = self.links.to
+        place = {"webhook": one.webhook_id, "sequence": str(one.sequence)}
+        resource = Target.REPORT if RESOURCE_TYPE[Event(one.event)] == "Report" else Target.OPERATION
+        return {
+            "id": one.event_id,
+            "sequence": one.sequence,
+            "ordinal": one.ordinal,
+            "event": one.event,
+            "state": one.state,
+            "attempts": one.attempts,
+            **_given(nextAttemptAt=_moment(one.next_attempt_at), deliveredAt=_moment(one.delivered_at)),
+            "occurredAt": moment(one.occurred_at),
+            "reason": one.reason,
+            "_links": {
+                "self": to(Target.DELIVERY, **place),
+                "webhook": to(Target.WEBHOOK, webhook=one.webhook_id),
+                "event": to(Target.EVENT, event=one.event_id),
+                "attempts": to(Target.DELIVERY_ATTEMPTS, **place),
+                "resource": to(resource, **{resource.name.lower(): one.resource_id}),
+            },
+        }
+
+    def attempts(self, webhook_id: str, sequence: int, found: Sequence[Attempt]) -> Representation:
+        link = self.links.to(Target.DELIVERY_ATTEMPTS, webhook=webhook_id, sequence=str(sequence))
+        return {"_links": {"self": link}, "_embedded": {"items": [self.attempt(one) for one in found]}}
+
+    def attempt(self, one: Attempt) -> Representation:
+        """Durations in milliseconds; `responseBody` as text, what is not UTF-8 in it replaced."""
+        durations = {
+            "resolve": one.resolve_us,
+            "connect": one.connect_us,
+            "tls": one.tls_us,
+            "firstByte": one.first_byte_us,
+            "total": one.total_us,
+        }
+        body = None if one.response_body is None else one.response_body.decode("utf-8", "replace")
+        return {
+            "number": one.number,
+            "startedAt": moment(one.started_at),
+            "outcome": one.outcome,
+            "reason": one.reason,
+            **_given(statusCode=one.status, responseBody=body, address=one.address),
+            "durations": {name: value / 1000 for name, value in durations.items() if value is not None},
+        }
+
     # Collections
+
+    def cursor_page(
+        self, path: str, items: Sequence[Representation], following: Mapping[str, str] | None, own: Mapping[str, str]
+    ) -> Representation:
+        """A page by cursor: no total; `following`: the query of the next page, None at the end."""
+        links = {"self": self.links.query(path, own)}
+        if following is not None:
+            links["next"] = self.links.query(path, following)
+        return {"_links": links, "_embedded": {"items": list(items)}}
 
     def page(  # one argument for each member of the envelope
         self,
@@ -406,6 +472,10 @@ class Hal:
             if own:
                 links[name] = [to(target, organization=one) for one in own]
         return {"_links": links}
+
+
+def _moment(at: int | None) -> str | None:
+    return None if at is None else moment(at)
 
 
 _OWN: Mapping[str, Target] = {

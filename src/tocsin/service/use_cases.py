@@ -3,7 +3,9 @@
 from tocsin.delivery.resolver import Resolver
 from tocsin.service.authentication import Authentication
 from tocsin.service.context import Context
+from tocsin.service.deliveries import Deliveries
 from tocsin.service.directory import Directory
+from tocsin.service.event_feed import EventFeed
 from tocsin.service.feedbacks import Feedbacks
 from tocsin.service.operations import Operations
 from tocsin.service.organizations import Organizations
@@ -24,3 +26,5 @@ class UseCases:
         self.reports = Reports(context)
         self.operations = Operations(context)
         self.webhooks = Webhooks(context, resolver)
+        self.deliveries = Deliveries(context)
+        self.event_feed = EventFeed(context)

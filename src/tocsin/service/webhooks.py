@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement
 
+from tocsin.clock import SECOND
 from tocsin.delivery import signing, target
 from tocsin.delivery.address import REASON, Refused, refusal
 from tocsin.delivery.resolver import Resolver
@@ -90,7 +91,7 @@ class Webhooks:
 
     async def get(self, caller: Caller, webhook_id: str) -> Webhook:
         async with self._context.storage.read() as tx:
-            return self._webhook(await _seen(tx, caller, webhook_id))
+            return self._webhook(await seen(tx, caller, webhook_id))
 
     async def page(
         self, caller: Caller, organization_id: str, event: str | None, enabled: bool | None, paging: Paging
@@ -114,7 +115,7 @@ class Webhooks:
         url = await self._vet(members["payload_url"]) if "payload_url" in members else None
 
         async def change(tx: Writing) -> Webhook:
-            row = await _seen(tx, caller, webhook_id, lock=True)
+            row = await seen(tx, caller, webhook_id, lock=True)
             caller.require(Permission.MANAGE_WEBHOOKS, row["organization_id"])
             now = self._context.clock.now()
             values: dict[str, Any] = {name: members[name] for name in PLAIN if name in members}
@@ -174,9 +175,38 @@ class Webhooks:
         await stored.change_parked(tx, row["id"], stored.PARKED, changes)
         return head
 
+    async def rotate(self, caller: Caller, webhook_id: str, overlap_seconds: int) -> Created:
+        """A new secret, shown this once; until the overlap ends the old one signs, too."""
+        secret = self._context.entropy(signing.NEW_SECRET_BYTES)
+
+        async def change(tx: Writing) -> Webhook:
+            row = await seen(tx, caller, webhook_id, lock=True)
+            caller.require(Permission.MANAGE_WEBHOOKS, row["organization_id"])
+            now = self._context.clock.now()
+            values = {
+                "secret": self._context.vault.seal(secret, _secret_purpose(webhook_id)),
+                "previous_secret": row["secret"] if overlap_seconds else None,
+                "previous_secret_until": now + overlap_seconds * SECOND if overlap_seconds else None,
+                "revision": row["revision"] + 1,
+                "updated_at": now,
+            }
+            await tx.update(table, webhook_id, values)
+            await stored.wake(tx, row["endpoint_id"], now)
+            return await self._read(tx, webhook_id)
+
+        return Created(await self._context.storage.write(change), signing.format_secret(secret))
+
+    async def public_key(self, caller: Caller, webhook_id: str) -> str:
+        """`whpk_…`. Raises NotFound for a webhook that does not sign with ed25519."""
+        async with self._context.storage.read() as tx:
+            row = await seen(tx, caller, webhook_id)
+        if row["signature"] != "v1a":
+            raise NotFound("The webhook has no public key: its signature is v1.")
+        return signing.Ed25519Signer(self._context.vault.open(row["secret"], _secret_purpose(webhook_id))).public_key
+
     async def remove(self, caller: Caller, webhook_id: str) -> None:
         async def remove(tx: Writing) -> None:
-            row = await _seen(tx, caller, webhook_id, lock=True)
+            row = await seen(tx, caller, webhook_id, lock=True)
             caller.require(Permission.MANAGE_WEBHOOKS, row["organization_id"])
             await stored.remove(tx, webhook_id, row["endpoint_id"])
             now = self._context.clock.now()
@@ -187,7 +217,7 @@ class Webhooks:
 
     async def status(self, caller: Caller, webhook_id: str) -> WebhookStatus:
         async with self._context.storage.read() as tx:
-            row = await _seen(tx, caller, webhook_id)
+            row = await seen(tx, caller, webhook_id)
             endpoint = await stored.endpoint(tx, row["endpoint_id"])
             head = await stored.head(tx, row["organization_id"], Event(row["event"]))
             parked, next_attempt_at = await stored.parked(tx, webhook_id)
@@ -245,7 +275,7 @@ class Webhooks:
         )
 
 
-async def _seen(tx: Reading, caller: Caller, webhook_id: str, *, lock: bool = False) -> Row:
+async def seen(tx: Reading, caller: Caller, webhook_id: str, *, lock: bool = False) -> Row:
     """Raises NotFound where the caller may not know of it."""
     row = await stored.find(tx, webhook_id, lock=lock)
     if row is None or not caller.belongs(row["organization_id"]):

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 
 from tocsin.api.body import JsonRoute
 from tocsin.api.parameters import Tocsin
+from tocsin.domain.errors import Unavailable
 
 router = APIRouter(prefix="/health", tags=["health"], route_class=JsonRoute)
 
@@ -15,5 +16,8 @@ async def live() -> Response:
 
 @router.get("/ready", summary="Whether the service can answer: 503 while it can't reach its database")
 async def ready(tocsin: Tocsin) -> Response:
-    await tocsin.context.storage.next_due_at()
+    try:
+        await tocsin.context.storage.next_due_at()
+    except Exception as error:
+        raise Unavailable("The database can't be reached.", retry_after_seconds=1) from error
     return Response("ready\n", media_type="text/plain")

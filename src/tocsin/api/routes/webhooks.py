@@ -19,6 +19,8 @@ HEADERS_MAX: Final = 20
 HEADER_MAX_CHARACTERS: Final = 1024
 IN_FLIGHT_MAX: Final = 100
 RATE_MAX_PER_SECOND: Final = 10_000
+OVERLAP_SECONDS: Final = 86_400
+OVERLAP_MAX_SECONDS: Final = 30 * 86_400
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\xa1-\xff]*")
@@ -92,6 +94,12 @@ class WebhookData(WebhookOfOrganization):
     organization: Id
 
 
+class Rotation(Input):
+    overlap_seconds: Annotated[StrictInt, Field(ge=0, le=OVERLAP_MAX_SECONDS)] | None = Field(
+        None, alias="overlapSeconds"
+    )
+
+
 @router.post(
     "/webhooks",
     status_code=201,
@@ -157,6 +165,28 @@ async def change_webhook(
 async def remove_webhook(tocsin: Tocsin, caller: KnownCaller, webhook: str) -> Response:
     await tocsin.webhooks.remove(caller, webhook)
     return no_content()
+
+
+@router.post(
+    "/webhooks/{webhook}/secret",
+    summary="Rotate a webhook's secret; the new one is shown this once",
+    responses=answers(name="Webhook", errors=WRITE_ERRORS),
+)
+async def rotate_secret(
+    request: Request, tocsin: Tocsin, caller: KnownCaller, webhook: str, body: Rotation | None = None
+) -> Response:
+    overlap = OVERLAP_SECONDS if body is None or body.overlap_seconds is None else body.overlap_seconds
+    rotated = await tocsin.webhooks.rotate(caller, webhook, overlap)
+    return answer(request, tocsin.hal.webhook(rotated.webhook, rotated.secret))
+
+
+@router.get(
+    "/webhooks/{webhook}/public-key",
+    summary="The key that a v1a webhook's signatures verify with",
+    responses=answers(name="PublicKey"),
+)
+async def get_public_key(request: Request, tocsin: Tocsin, caller: KnownCaller, webhook: str) -> Response:
+    return answer(request, tocsin.hal.public_key(webhook, await tocsin.webhooks.public_key(caller, webhook)))
 
 
 @router.get(
