@@ -26,6 +26,7 @@ class Receiver:
     answer: Answer = lambda _: 200
     received: list[Received] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    takes_seconds: float = 0.0
     in_flight: int = 0
     most_in_flight: int = 0
 
@@ -53,9 +54,11 @@ class Receiver:
         async with self.changed:
             self.received.append(received)
             self.changed.notify_all()
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
         status = self.answer(received)
-        if status is None:
-            await asyncio.sleep(3600)
+        await asyncio.sleep(3600 if status is None else self.takes_seconds)
+        self.in_flight -= 1
         writer.write(b"HTTP/1.1 %d Whatever\r\nContent-Length: 0\r\n\r\n" % (status or 0))
         await writer.drain()
         return True

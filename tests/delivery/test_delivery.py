@@ -211,6 +211,20 @@ async def test_what_waits_follows_a_changed_url(working: Service) -> None:
     assert {one.headers["tocsin-ordinal"] for one in received} == {"1", "2"}
 
 
+async def test_no_more_are_in_flight_than_the_smallest_limit_of_an_endpoint(working: Service) -> None:
+    bordeaux = await city(await person(working.http))
+    async with receiver() as there:
+        there.takes_seconds = 0.01
+        webhook = await bordeaux.webhook("reportCreated", there.url, maxInFlight=3)
+        await bordeaux.webhook("reportStateChanged", there.url, maxInFlight=50)
+        await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"enabled": False})
+        for _ in range(20):
+            await bordeaux.report()
+        await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"enabled": True})
+        await there.wait_for(20)
+    assert there.most_in_flight == 3
+
+
 async def test_a_webhook_begins_at_the_head(working: Service) -> None:
     bordeaux = await city(await person(working.http))
     await bordeaux.report()

@@ -271,3 +271,92 @@ def test_poison_does_not_keep_the_breaker_open() -> None:
     run.go()
     assert store.health.opened_at is None
     assert {key[1] for key in store.parked} == {1, 2}
+
+
+def lane_of(store: Store, *subscriptions: Subscription) -> Lane:
+    for one in subscriptions:
+        store.webhooks[one.webhook_id] = one
+    lane = store.lease()
+    store.feed(lane, 1000 * SECOND)
+    return lane
+
+
+def startable(lane: Lane, now: int) -> list[Delivery]:
+    found = []
+    while (delivery := lane.next(now)) is not None:
+        found.append(delivery)
+    return found
+
+
+def test_an_endpoint_begins_with_one_in_flight_and_doubles_up_to_the_smallest_limit() -> None:
+    store = Store()
+    for number in range(60):
+        store.append(f"r{number}", EVENTS[0])
+    lane = lane_of(store, subscription("w1", EVENTS[0], limit=5), subscription("w2", EVENTS[1], limit=9))
+    now, counts = 1000 * SECOND, []
+    for _ in range(5):
+        started = startable(lane, now)
+        counts.append(lane.in_flight)
+        for delivery in started:
+            lane.finish(delivery, outcome(200), now, 0.0)
+    assert counts == [1, 2, 5, 5, 5]
+
+
+def test_a_lease_is_unproven_until_its_first_success() -> None:
+    store = Store(health=EndpointHealth(window=10))
+    for number in range(20):
+        store.append(f"r{number}", EVENTS[0])
+    lane = lane_of(store, subscription("w1", EVENTS[0]))
+    first = startable(lane, 0)
+    assert len(first) == 2
+    lane.finish(first[0], outcome(200), 0, 0.0)
+    startable(lane, 0)
+    assert lane.in_flight == 10
+
+
+def test_rate_per_second_is_kept_over_leases() -> None:
+    store = Store(health=EndpointHealth(window=10))
+    for number in range(50):
+        store.append(f"r{number}", EVENTS[0])
+    limited = replace(subscription("w1", EVENTS[0]), rate_per_second=10.0)
+    sent, now = 0, 1000 * SECOND
+    for _ in range(4):
+        lane = lane_of(store, replace(store.webhooks.get("w1", limited)))
+        for _ in range(25):
+            for delivery in startable(lane, now):
+                sent += 1
+                lane.finish(delivery, outcome(200), now, 0.0)
+            now += SECOND // 50
+        settlement = lane.settlement(now, release=True)
+        assert settlement is not None
+        store.settle(settlement, now)
+    assert 19 <= sent <= 21
+
+
+def test_nothing_is_sent_before_retry_after_is_over() -> None:
+    store = Store(health=EndpointHealth(not_before=2000 * SECOND))
+    store.append("r", EVENTS[0])
+    lane = lane_of(store, subscription("w1", EVENTS[0]))
+    assert lane.next(2000 * SECOND - 1) is None
+    assert lane.idle(1000 * SECOND)
+    settlement = lane.settlement(1000 * SECOND, release=True)
+    assert settlement is not None
+    assert settlement.due_at == 2000 * SECOND
+
+
+def test_a_replay_goes_through_its_range_and_ends() -> None:
+    store = Store()
+    for number in range(10):
+        store.append(f"r{number}", EVENTS[0])
+    replay = replace(subscription("w1", EVENTS[0], cursor=2), replay_id="replay", last_ordinal=6)
+    lane = Lane(LeasedEndpoint("e", "o", "token", EndpointHealth(window=10), False, (replay,)), POLICY)
+    store.feed(lane, 0)
+    sent = []
+    while started := startable(lane, 0):
+        for delivery in started:
+            sent.append(delivery.event.ordinal)
+            lane.finish(delivery, outcome(200), 0, 0.0)
+    settlement = lane.settlement(0, release=True)
+    assert settlement is not None
+    (move,) = settlement.cursors
+    assert (sent, move.cursor, move.done, move.finished) == ([3, 4, 5, 6], 6, 4, True)

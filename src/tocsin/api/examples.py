@@ -240,6 +240,14 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
             ],
         ),
     ),
+    "Login": (
+        HAL.login("eyJ…", Person(PERSON_ID, "ada@example.org", AT, AT), ()),
+        HAL.login(
+            "eyJ…",
+            Person(PERSON_ID, "ada@example.org", AT, AT),
+            (Member(_id(10), PERSON_ID, ORGANIZATION_ID, (Role.ADMIN,), AT),),
+        ),
+    ),
     "PublicKey": (HAL.public_key(_id(9), "whpk_…"),) * 2,
     "LoggedEvent": (_LOGGED, _LOGGED),
     "EventFeed": (_FEED, _FEED),

@@ -42,7 +42,7 @@ async def register(request: Request, tocsin: Tocsin, body: Registration) -> Resp
     return answer(request, tocsin.hal.person(person), status=201)
 
 
-@router.post("/login", summary="Log in: a JWT for a day", responses=answers(errors=(400, 401, 413, 415)))
+@router.post("/login", summary="Log in: a JWT for a day", responses=answers(name="Login", errors=(400, 401, 413, 415)))
 async def login(request: Request, tocsin: Tocsin, body: Credentials) -> Response:
     ip = request.client.host if request.client is not None else ""
     found = await tocsin.authentication.login(body.login, body.password, ip)
