@@ -97,7 +97,7 @@ async def serving(directory: Path, clock: Clock | None = None, **more: str) -> A
 async def delivering(service: Service) -> AsyncIterator[None]:
     """The service's worker, while the context lasts."""
     stop = asyncio.Event()
-    worker = asyncio.create_task(app.run_worker(service.settings, service.use_cases.context, stop))
+    worker = asyncio.create_task(app.run_worker(service.settings, service.use_cases, stop))
     try:
         yield
     finally:

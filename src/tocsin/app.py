@@ -71,9 +71,10 @@ def open_sender(settings: Settings) -> Sender:
     return Sender(limits, allowed=settings.allow_networks, ca_file=settings.ca_file)
 
 
-async def run_worker(settings: Settings, context: Context, stop: asyncio.Event) -> None:
+async def run_worker(settings: Settings, use_cases: UseCases, stop: asyncio.Event) -> None:
     """Deliver until `stop` is set; returns within 10 s after that, with every lease given back."""
     owner = Owner(sqlite_path(settings.database_url))
+    context = use_cases.context
     storage = context.storage
     sender = open_sender(settings)
     watching = asyncio.create_task(storage.watch())
@@ -86,6 +87,7 @@ async def run_worker(settings: Settings, context: Context, stop: asyncio.Event) 
         owner=owner.name,
         concurrency=settings.worker_concurrency,
         chance=lambda: random.uniform(-1, 1),  # noqa: S311 # jitter, not a secret
+        metrics=use_cases.watch.metrics,
     )
     try:
         await storage.end_leases(owner.dead())

@@ -225,6 +225,27 @@ async def test_no_more_are_in_flight_than_the_smallest_limit_of_an_endpoint(work
     assert there.most_in_flight == 3
 
 
+async def test_metrics_count_what_was_done_and_what_waits(working: Service) -> None:
+    bordeaux = await city(await person(working.http))
+    async with receiver() as there:
+        webhook = await bordeaux.webhook("reportCreated", there.url)
+        waiting = await bordeaux.webhook("reportCreated", "http://10.0.0.1.example.org/")
+        await bordeaux.admin.patch(f"/webhooks/{waiting['id']}", {"enabled": False})
+        await bordeaux.report()
+        await settled(bordeaux, webhook["id"])
+    text = (await working.http.get("/metrics")).text
+    for line in (
+        'tocsin_attempts_total{outcome="response"} 1.0',
+        'tocsin_deliveries_total{decision="delivered"} 1.0',
+        "tocsin_delivery_latency_seconds_count 1.0",
+        "tocsin_events_appended 1.0",
+        "tocsin_deliveries_pending 0.0",
+        "tocsin_open_breakers 0.0",
+    ):
+        assert f"\n{line}\n" in text, line
+    assert there.url not in text
+
+
 async def test_a_webhook_begins_at_the_head(working: Service) -> None:
     bordeaux = await city(await person(working.http))
     await bordeaux.report()

@@ -210,7 +210,7 @@ async def _run(settings: Settings, listening: socket.socket, view: View, reports
     async with app.open_use_cases(settings, url) as use_cases, _receiving(view) as (receiver, receiver_url):
         parts = [
             run_api(api_server(use_cases), listening, stop),
-            app.run_worker(settings, use_cases.context, stop),
+            app.run_worker(settings, use_cases, stop),
             _tell(use_cases, url, receiver, receiver_url, reports, pace_seconds, stop),
         ]
         await run_together(parts, stop)

@@ -104,14 +104,14 @@ async def _serve(settings: Settings, url: str, listening: socket.socket, *, with
     async with app.open_use_cases(settings, url) as use_cases:
         parts = [run_api(api_server(use_cases), listening, stop)]
         if with_worker:
-            parts.append(app.run_worker(settings, use_cases.context, stop))
+            parts.append(app.run_worker(settings, use_cases, stop))
         await run_together(parts, stop)
 
 
 async def _work(settings: Settings) -> None:
     stop = stop_on_signals()
     async with app.open_use_cases(settings, settings.public_url or DEFAULT_URL) as use_cases:
-        await app.run_worker(settings, use_cases.context, stop)
+        await app.run_worker(settings, use_cases, stop)
 
 
 async def run_together(parts: list[Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:

@@ -27,6 +27,7 @@ from tocsin.delivery.request import Recipient, fixed_head, head
 from tocsin.delivery.sender import Post, Sender
 from tocsin.delivery.source import Delivery
 from tocsin.delivery.target import RefusedUrl, parse
+from tocsin.metrics import Metrics
 from tocsin.storage.interface import Storage
 from tocsin.storage.records import ReadRequest, Settled, Settlement, Subscription
 
@@ -91,6 +92,7 @@ class Worker:
         owner: str,
         concurrency: int,
         chance: Callable[[], float],
+        metrics: Metrics,
     ) -> None:
         self._storage = storage
         self._sender = sender
@@ -100,6 +102,7 @@ class Worker:
         self._owner = owner
         self._concurrency = concurrency
         self._chance = chance
+        self._metrics = metrics
         self._margin = sender.limits.attempt_timeout_seconds + 1.0
         self._lease_seconds = max(LEASE_SECONDS, self._margin + 10.0)
         self._held: dict[str, Held] = {}
@@ -233,6 +236,7 @@ class Worker:
             if held is not None:
                 held.lane.settled(result, generation)
             if result.lost:
+                self._metrics.leases_lost.inc()
                 log.warning("lease_lost", endpoint=result.endpoint_id)
 
     async def _notice(self, now: float) -> None:
@@ -345,7 +349,9 @@ class Worker:
         if held.suspect:
             self._suspect_in_flight = max(0, self._suspect_in_flight - 1)
         held.oldest_started_at = time.monotonic()
-        verdict = lane.finish(delivery, outcome, self._clock.now(), self._chance())
+        now = self._clock.now()
+        verdict = lane.finish(delivery, outcome, now, self._chance())
+        self._count(delivery, outcome, verdict, now)
         if verdict.reason is not None:
             _log_failure(delivery, outcome, verdict)
         self._results += 1
@@ -355,6 +361,16 @@ class Worker:
             self._hungry.append(held)
             held = self._hungry.popleft()
         self._pump(held)
+
+    def _count(self, delivery: Delivery, outcome: Outcome, verdict: Verdict, now: int) -> None:
+        metrics = self._metrics
+        metrics.attempts.labels(outcome.kind.value).inc()
+        metrics.deliveries.labels(type(verdict.decision).__name__.lower()).inc()
+        metrics.attempt_seconds.observe(outcome.durations.total / 1e6)
+        if verdict.reason is None:
+            metrics.delivery_latency_seconds.observe((now - delivery.event.occurred_at) / 1e6)
+        if outcome.refusal is not None:
+            metrics.refused_addresses.labels(outcome.refusal).inc()
 
     def _recipient(self, one: Subscription) -> Recipient:
         """The webhook made ready; kept until its next revision."""

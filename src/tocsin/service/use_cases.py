@@ -1,6 +1,7 @@
 """Every use case behind one name, for the API, the console and the commands."""
 
 from tocsin.delivery.resolver import Resolver
+from tocsin.metrics import Metrics
 from tocsin.service.authentication import Authentication
 from tocsin.service.context import Context
 from tocsin.service.deliveries import Deliveries
@@ -11,6 +12,7 @@ from tocsin.service.operations import Operations
 from tocsin.service.organizations import Organizations
 from tocsin.service.people import People
 from tocsin.service.reports import Reports
+from tocsin.service.statistics import Watch
 from tocsin.service.webhooks import Webhooks
 
 
@@ -28,3 +30,4 @@ class UseCases:
         self.webhooks = Webhooks(context, resolver)
         self.deliveries = Deliveries(context)
         self.event_feed = EventFeed(context)
+        self.watch = Watch(context, Metrics())

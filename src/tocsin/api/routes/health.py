@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether it can answer."""
+"""Whether the process is alive, whether it can answer, and what it has done."""
 
 from fastapi import APIRouter, Response
 
@@ -6,18 +6,25 @@ from tocsin.api.body import JsonRoute
 from tocsin.api.parameters import Tocsin
 from tocsin.domain.errors import Unavailable
 
-router = APIRouter(prefix="/health", tags=["health"], route_class=JsonRoute)
+METRICS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+router = APIRouter(tags=["health"], route_class=JsonRoute)
 
 
-@router.get("/live", summary="Whether the process is alive")
+@router.get("/health/live", summary="Whether the process is alive")
 async def live() -> Response:
     return Response("alive\n", media_type="text/plain")
 
 
-@router.get("/ready", summary="Whether the service can answer: 503 while it can't reach its database")
+@router.get("/health/ready", summary="Whether the service can answer: 503 while it can't reach its database")
 async def ready(tocsin: Tocsin) -> Response:
     try:
         await tocsin.context.storage.next_due_at()
     except Exception as error:
         raise Unavailable("The database can't be reached.", retry_after_seconds=1) from error
     return Response("ready\n", media_type="text/plain")
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(tocsin: Tocsin) -> Response:
+    return Response(await tocsin.watch.text(), media_type=METRICS_MEDIA_TYPE)
