@@ -13,9 +13,11 @@ from fastapi import FastAPI
 from tocsin.api.application import create_application
 from tocsin.clock import Clock, SystemClock
 from tocsin.delivery.connection import Limits
+from tocsin.delivery.outcome import Outcome
 from tocsin.delivery.policy import Policy
 from tocsin.delivery.resolver import SystemResolver
 from tocsin.delivery.sender import Sender
+from tocsin.delivery.target import Target
 from tocsin.delivery.worker import Worker
 from tocsin.hal import Hal
 from tocsin.key import load_key
@@ -33,6 +35,23 @@ def open_storage(settings: Settings, clock: Clock) -> Storage:
     return SqliteStorage(sqlite_path(settings.database_url), clock)
 
 
+class SenderPinger:
+    """Pings through a sender as the worker has one: the same limits, the same vetting."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    async def post(self, target: Target, head: bytes, body: bytes) -> Outcome:
+        told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def tell(outcome: Outcome) -> None:
+            if not told.cancelled():
+                told.set_result(outcome)
+
+        self._sender.post(target, head, body, tell)
+        return await told
+
+
 def open_vault(settings: Settings) -> Vault:
     """Raises SettingsError where the key is wrong or can't be read."""
     return Vault(load_key(settings), os.urandom)
@@ -46,6 +65,7 @@ async def open_use_cases(
     the_clock = clock or SystemClock()
     storage = open_storage(settings, the_clock)
     resolver = SystemResolver()
+    sender = open_sender(settings)
     try:
         context = Context(
             storage=storage,
@@ -57,12 +77,13 @@ async def open_use_cases(
             allowed_networks=settings.allow_networks,
             password_hasher=password_hasher,
         )
-        use_cases = UseCases(context, resolver)
+        use_cases = UseCases(context, resolver, SenderPinger(sender))
         await use_cases.authentication.open()
         await use_cases.directory.seed()
         yield use_cases
     finally:
         resolver.close()
+        await sender.close()
         await storage.close()
 
 

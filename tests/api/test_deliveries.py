@@ -106,3 +106,21 @@ async def test_a_public_key_is_there_for_ed25519_only(service: Service) -> None:
     assert (await bordeaux.admin.call("GET", f"/webhooks/{v1['id']}/public-key")).status_code == 404
     key = await bordeaux.admin.get(f"/webhooks/{v1a['id']}/public-key")
     assert key["publicKey"].startswith("whpk_")
+
+
+async def test_a_ping_is_sent_now_and_tells_what_happened(service: Service) -> None:
+    bordeaux = await city(await person(service.http))
+    async with receiver() as there:
+        webhook = await bordeaux.webhook("reportCreated", there.url, enabled=False)
+        path = f"/webhooks/{webhook['id']}"
+        attempt = await bordeaux.admin.post(f"{path}/ping")
+        assert (attempt["outcome"], attempt["statusCode"]) == ("response", 200)
+        (received,) = there.received
+        representation = (await bordeaux.admin.call("GET", path)).content
+        assert received.body == b'{"event":"ping","payload":' + representation + b"}"
+        assert b"whsec_" not in received.body
+        there.answer = lambda _: 503
+        assert (await bordeaux.admin.post(f"{path}/ping"))["statusCode"] == 503
+    refused = await bordeaux.admin.post(f"{path}/ping")
+    assert refused["outcome"] == "connect_failed"
+    assert (await bordeaux.admin.get(f"{path}/status"))["state"] == "disabled"

@@ -156,6 +156,10 @@ _RETRYING: Final = Delivery(
     reason="The receiver answered 500. Attempt 1 failed; the next is due in 5 s.",
 )
 DELIVERIES: Final = (_RETRYING, replace(_RETRYING, next_attempt_at=AT, delivered_at=AT))
+_ATTEMPTS: Final = (
+    Attempt(1, AT, "connect_failed", "No connection to the receiver: Connection refused.", 900),
+    Attempt(1, AT, "response", "The receiver answered 500.", 2100, 500, b"no", "192.0.2.1:443", 10, 20, 30, 40),
+)
 _LOGGED: Final = orjson.loads(
     event_feed.item(12, 7, _id(14), AT, notification(Event.REPORT_CREATED, encode(HAL.report(REPORTS[0]))))
 )
@@ -228,18 +232,8 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
         HAL.cursor_page("/webhooks/…/deliveries", [HAL.delivery(DELIVERIES[0])], None, {}),
         HAL.cursor_page("/webhooks/…/deliveries", [HAL.delivery(DELIVERIES[1])], {"cursor": "12"}, {}),
     ),
-    "Attempts": (
-        HAL.attempts(_id(9), 12, [Attempt(1, AT, "connect_failed", "No connection to the receiver.", 900)]),
-        HAL.attempts(
-            _id(9),
-            12,
-            [
-                Attempt(
-                    1, AT, "response", "The receiver answered 500.", 2100, 500, b"no", "192.0.2.1:443", 10, 20, 30, 40
-                )
-            ],
-        ),
-    ),
+    "Attempt": (HAL.attempt(_ATTEMPTS[0]), HAL.attempt(_ATTEMPTS[1])),
+    "Attempts": (HAL.attempts(_id(9), 12, _ATTEMPTS[:1]), HAL.attempts(_id(9), 12, _ATTEMPTS[1:])),
     "Login": (
         HAL.login("eyJ…", Person(PERSON_ID, "ada@example.org", AT, AT), ()),
         HAL.login(

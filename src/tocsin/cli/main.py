@@ -124,3 +124,10 @@ def disable_webhook(webhook: WebhookId, as_json: Json = False) -> None:
     """Disable a webhook; what it misses stays for its resume."""
     with ending():
         operator.change_webhook(load(), webhook, {"enabled": False}, as_json=as_json)
+
+
+@webhook_commands.command("ping")
+def ping_webhook(webhook: WebhookId, as_json: Json = False) -> None:
+    """Send a ping now, and tell what became of it."""
+    with ending():
+        operator.ping_webhook(load(), webhook, as_json=as_json)

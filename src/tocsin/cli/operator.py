@@ -80,6 +80,12 @@ def change_webhook(settings: Settings, webhook_id: str, members: dict[str, Any],
     _show({"webhook": changed.id, "enabled": changed.enabled}, as_json=as_json)
 
 
+def ping_webhook(settings: Settings, webhook_id: str, *, as_json: bool) -> None:
+    attempt = _run(settings, lambda use_cases: use_cases.pings.ping(OPERATOR, webhook_id))
+    values = {"outcome": attempt.outcome, "status": attempt.status, "reason": attempt.reason}
+    _show({**values, "milliseconds": attempt.total_us / 1000}, as_json=as_json)
+
+
 def _run(settings: Settings, use: Callable[[UseCases], Awaitable[T]]) -> T:
     prepare(settings, with_migrations=True)
 

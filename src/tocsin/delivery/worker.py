@@ -13,20 +13,19 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-import orjson
 import structlog
 
 from tocsin.clock import Clock
-from tocsin.delivery import signing
+from tocsin.delivery import recipient
 from tocsin.delivery.endpoint import Lane
 from tocsin.delivery.outcome import Durations, Outcome, OutcomeKind
 from tocsin.delivery.policy import Policy, Verdict
-from tocsin.delivery.request import Recipient, fixed_head, head
+from tocsin.delivery.request import Recipient, head
 from tocsin.delivery.sender import Post, Sender
 from tocsin.delivery.source import Delivery
-from tocsin.delivery.target import RefusedUrl, parse
+from tocsin.delivery.target import RefusedUrl
 from tocsin.metrics import Metrics
 from tocsin.storage.interface import Storage
 from tocsin.storage.records import ReadRequest, Settled, Settlement, Subscription
@@ -54,12 +53,6 @@ DATABASE_PAUSE_SECONDS: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
-class Opener(Protocol):
-    def open(self, sealed: bytes, purpose: str) -> bytes:
-        """The plain bytes of a sealed value. Raises ValueError where the key does not open it."""
-        ...
-
-
 @dataclass(slots=True)
 class Held:
     """A lease in this worker's hands. Times are monotonic seconds."""
@@ -85,7 +78,7 @@ class Worker:
         self,
         storage: Storage,
         sender: Sender,
-        vault: Opener,
+        vault: recipient.Opener,
         *,
         policy: Policy,
         clock: Clock,
@@ -328,15 +321,15 @@ class Worker:
         self._in_flight += 1
         self._suspect_in_flight += held.suspect
         try:
-            recipient = self._recipient(delivery.source.subscription)
+            ready = self._recipient(delivery.source.subscription)
         except (ValueError, RefusedUrl) as error:
             outcome = Outcome(OutcomeKind.UNREADY, f"The notification could not be made: {error}.", Durations(0))
             asyncio.get_running_loop().call_soon(self._done, held, delivery, outcome)
             return
         event = delivery.event
         post = self._sender.post(
-            recipient.target,
-            head(recipient, event, now),
+            ready.target,
+            head(ready, event, now),
             event.body,
             lambda outcome: self._done(held, delivery, outcome),
         )
@@ -377,25 +370,22 @@ class Worker:
         key = (one.webhook_id, one.replay_id, one.revision)
         found = self._recipients.get(key)
         if found is None:
-            found = self._recipients[key] = _ready(one, self._vault)
+            found = self._recipients[key] = recipient.ready(_sealed(one), self._vault)
             if len(self._recipients) > RECIPIENTS_MAX:
                 self._recipients.popitem(last=False)
         return found
 
 
-def _ready(one: Subscription, vault: Opener) -> Recipient:
-    """Raises ValueError where a secret does not open, RefusedUrl where the URL is refused by now."""
-    secret = vault.open(one.secret, f"webhook-secret:{one.webhook_id}")
-    headers = orjson.loads(vault.open(one.headers, f"webhook-headers:{one.webhook_id}"))
-    previous = None
-    if one.previous_secret is not None:
-        previous = signing.signer(one.signature, vault.open(one.previous_secret, f"webhook-secret:{one.webhook_id}"))
-    return Recipient(
-        parse(one.url),
-        fixed_head(one.webhook_id, headers, one.replay_id),
-        (signing.signer(one.signature, secret),),
-        previous,
-        one.previous_secret_until or 0,
+def _sealed(one: Subscription) -> recipient.Sealed:
+    return recipient.Sealed(
+        one.webhook_id,
+        one.url,
+        one.signature,
+        one.headers,
+        one.secret,
+        one.previous_secret,
+        one.previous_secret_until,
+        one.replay_id,
     )
 
 

@@ -11,13 +11,14 @@ from tocsin.service.feedbacks import Feedbacks
 from tocsin.service.operations import Operations
 from tocsin.service.organizations import Organizations
 from tocsin.service.people import People
+from tocsin.service.pings import Pinger, Pings
 from tocsin.service.reports import Reports
 from tocsin.service.statistics import Watch
 from tocsin.service.webhooks import Webhooks
 
 
 class UseCases:
-    def __init__(self, context: Context, resolver: Resolver) -> None:
+    def __init__(self, context: Context, resolver: Resolver, pinger: Pinger) -> None:
         self.context = context
         self.hal = context.hal
         self.authentication = Authentication(context)
@@ -28,6 +29,7 @@ class UseCases:
         self.reports = Reports(context)
         self.operations = Operations(context)
         self.webhooks = Webhooks(context, resolver)
+        self.pings = Pings(context, self.webhooks, pinger)
         self.deliveries = Deliveries(context)
         self.event_feed = EventFeed(context)
         self.watch = Watch(context, Metrics())

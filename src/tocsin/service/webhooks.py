@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement
 from tocsin.clock import SECOND
 from tocsin.delivery import signing, target
 from tocsin.delivery.address import REASON, Refused, refusal
+from tocsin.delivery.recipient import headers_purpose, secret_purpose
 from tocsin.delivery.resolver import Resolver
 from tocsin.domain.errors import Invalid, NotFound, Violation
 from tocsin.domain.events import Event
@@ -70,7 +71,7 @@ class Webhooks:
                 "payload_url": members["payload_url"],
                 "enabled": members.get("enabled", True),
                 "headers": self._sealed_headers(webhook_id, members.get("headers", {})),
-                "secret": self._context.vault.seal(secret, _secret_purpose(webhook_id)),
+                "secret": self._context.vault.seal(secret, secret_purpose(webhook_id)),
                 "cursor": head,
                 "since": head,
                 "created_at": now,
@@ -91,7 +92,7 @@ class Webhooks:
 
     async def get(self, caller: Caller, webhook_id: str) -> Webhook:
         async with self._context.storage.read() as tx:
-            return self._webhook(await seen(tx, caller, webhook_id))
+            return self.webhook(await seen(tx, caller, webhook_id))
 
     async def page(
         self, caller: Caller, organization_id: str, event: str | None, enabled: bool | None, paging: Paging
@@ -104,7 +105,7 @@ class Webhooks:
             conditions.append(table.c.enabled.is_(enabled))
         async with self._context.storage.read() as tx:
             found = await stored.rows_page(tx, conditions, paging)
-        return found.map(self._webhook)
+        return found.map(self.webhook)
 
     async def change(self, caller: Caller, webhook_id: str, members: Mapping[str, Any]) -> Webhook:
         """Workers see the change within a second; what is in flight finishes.
@@ -184,7 +185,7 @@ class Webhooks:
             caller.require(Permission.MANAGE_WEBHOOKS, row["organization_id"])
             now = self._context.clock.now()
             values = {
-                "secret": self._context.vault.seal(secret, _secret_purpose(webhook_id)),
+                "secret": self._context.vault.seal(secret, secret_purpose(webhook_id)),
                 "previous_secret": row["secret"] if overlap_seconds else None,
                 "previous_secret_until": now + overlap_seconds * SECOND if overlap_seconds else None,
                 "revision": row["revision"] + 1,
@@ -202,7 +203,7 @@ class Webhooks:
             row = await seen(tx, caller, webhook_id)
         if row["signature"] != "v1a":
             raise NotFound("The webhook has no public key: its signature is v1.")
-        return signing.Ed25519Signer(self._context.vault.open(row["secret"], _secret_purpose(webhook_id))).public_key
+        return signing.Ed25519Signer(self._context.vault.open(row["secret"], secret_purpose(webhook_id))).public_key
 
     async def remove(self, caller: Caller, webhook_id: str) -> None:
         async def remove(tx: Writing) -> None:
@@ -250,15 +251,16 @@ class Webhooks:
         return parsed.url
 
     def _sealed_headers(self, webhook_id: str, headers: Mapping[str, str]) -> bytes:
-        return self._context.vault.seal(json.dumps(dict(headers)).encode(), _headers_purpose(webhook_id))
+        return self._context.vault.seal(json.dumps(dict(headers)).encode(), headers_purpose(webhook_id))
 
     async def _read(self, tx: Reading, webhook_id: str) -> Webhook:
         row = await stored.find(tx, webhook_id)
         assert row is not None
-        return self._webhook(row)
+        return self.webhook(row)
 
-    def _webhook(self, row: Row) -> Webhook:
-        headers = json.loads(self._context.vault.open(row["headers"], _headers_purpose(row["id"])))
+    def webhook(self, row: Row) -> Webhook:
+        """As its owner sees it."""
+        headers = json.loads(self._context.vault.open(row["headers"], headers_purpose(row["id"])))
         return Webhook(
             id=row["id"],
             organization_id=row["organization_id"],
@@ -281,14 +283,6 @@ async def seen(tx: Reading, caller: Caller, webhook_id: str, *, lock: bool = Fal
     if row is None or not caller.belongs(row["organization_id"]):
         raise NotFound("There is no such webhook.")
     return row
-
-
-def _secret_purpose(webhook_id: str) -> str:
-    return f"webhook-secret:{webhook_id}"
-
-
-def _headers_purpose(webhook_id: str) -> str:
-    return f"webhook-headers:{webhook_id}"
 
 
 def _refused(refused: Refused) -> Invalid:

@@ -168,6 +168,15 @@ async def remove_webhook(tocsin: Tocsin, caller: KnownCaller, webhook: str) -> R
 
 
 @router.post(
+    "/webhooks/{webhook}/ping",
+    summary="Send a ping now, and tell what became of it",
+    responses=answers(name="Attempt", errors=(401, 403, 404)),
+)
+async def ping(request: Request, tocsin: Tocsin, caller: KnownCaller, webhook: str) -> Response:
+    return answer(request, tocsin.hal.attempt(await tocsin.pings.ping(caller, webhook)))
+
+
+@router.post(
     "/webhooks/{webhook}/secret",
     summary="Rotate a webhook's secret; the new one is shown this once",
     responses=answers(name="Webhook", errors=WRITE_ERRORS),
