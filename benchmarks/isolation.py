@@ -1,8 +1,8 @@
 """What broken receivers cost the others: latency and throughput of healthy endpoints beside broken ones.
 
-Each round runs, one after another, a service (one process, SQLite) with: none broken; one of 50 endpoints hanging; half of
-200 broken, by never answering, by refusing connections, and by dripping. Changes come through HTTP at a steady rate, and
-each goes to every endpoint. Compared are the healthy endpoints only: the same number of them in a run with none broken.
+Each round runs, one after another, a service (one process, SQLite) with: none broken; one of 50 endpoints hanging; half
+of 200 broken, by never answering, by refusing connections, and by dripping. Changes come through HTTP at a steady rate,
+and each goes to every endpoint. Compared are the healthy endpoints only, with as many of them and none broken.
 
     python -m benchmarks.isolation [--rate 10] [--seconds 8] [--rounds 3]
 """
@@ -71,7 +71,7 @@ async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 writer.write(b"X: y\r\n")
                 await writer.drain()
                 await asyncio.sleep(0.2)
-    except (ConnectionError, TimeoutError, asyncio.CancelledError):
+    except (OSError, RuntimeError, TimeoutError, asyncio.CancelledError):
         writer.close()
 
 
