@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tocsin.delivery import endpoint, source
 from tocsin.delivery.endpoint import Lane
 from tocsin.delivery.outcome import Durations, Outcome, OutcomeKind
 from tocsin.delivery.policy import SECOND, Policy
@@ -145,6 +147,8 @@ class Run:
     """(webhook, sequence) as delivered."""
     ended: set[tuple[str, int]] = field(default_factory=set)
     attempts: int = 0
+    coming: list[tuple[str, str]] = field(default_factory=list)
+    """Events that are appended while leases last."""
 
     def go(self, leases: int = 400) -> None:
         for _ in range(leases):
@@ -157,12 +161,17 @@ class Run:
     def done(self) -> bool:
         heads = {event: sum(one.event == event for one in self.store.log) for event in EVENTS}
         behind = any(one.cursor < heads[one.event] for one in self.store.webhooks.values())
-        return not behind and not any(one.state != "failed" for one in self.store.parked.values())
+        return not self.coming and not behind and not any(one.state != "failed" for one in self.store.parked.values())
 
     def lease_once(self) -> None:
         lane, flying = self.store.lease(), list[Delivery]()
         for _ in range(500):
-            self.store.feed(lane, self.now)
+            if self.coming and self.choose(2):
+                self.store.append(*self.coming.pop(0))
+                if self.choose(2):
+                    lane.look_again()
+            if self.choose(2):
+                self.store.feed(lane, self.now)
             while (delivery := lane.next(self.now)) is not None:
                 self.check_start(delivery, flying)
                 flying.append(delivery)
@@ -170,7 +179,7 @@ class Run:
                 self.finish(lane, flying.pop(self.choose(len(flying))))
             if self.choose(4) == 0 or not flying:
                 self.write(lane, release=False)
-            if not flying and lane.idle(self.now):
+            if not flying and lane.idle(self.now) and self.choose(2):
                 break
             if self.choose(40) == 0:
                 lane.draining = True
@@ -221,10 +230,13 @@ def test_everything_arrives_once_and_in_order_or_is_given_up(
     store = Store()
     for webhook, event in (("w1", EVENTS[0]), ("w2", EVENTS[1]), ("w3", EVENTS[0])):
         store.webhooks[webhook] = subscription(webhook, event, limit=limit)
-    for resource, event in events:
-        store.append(resource, event)
     run = Run(store, choose=chance.randrange, answer=lambda _: 500 if chance.randrange(100) < failing else 200)
-    run.go()
+    run.coming = events
+    with pytest.MonkeyPatch.context() as small:
+        limit_of_reads = 1 + chance.randrange(4)
+        for module in (endpoint, source):
+            small.setattr(module, "READ_LIMIT", limit_of_reads)
+        run.go()
     owed = {(w.webhook_id, e.sequence) for w in store.webhooks.values() for e in store.log if e.event == w.event}
     given_up = {key for key, one in store.parked.items() if one.state == "failed"}
     assert set(run.order) | given_up == owed

@@ -104,6 +104,11 @@ class Connection(asyncio.Protocol):
         self.address = ""
         """IP address and port, for the record."""
 
+    @property
+    def made(self) -> bool:
+        """Whether there is a transport, which owns the socket."""
+        return self._transport is not None
+
     # What the sender asks
 
     def send(self, exchange: Exchange, request: bytes) -> None:

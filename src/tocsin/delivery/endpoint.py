@@ -5,7 +5,8 @@ The rules:
 * Two events of one resource are never in flight together, and the later one waits until the earlier one is delivered
   or given up, whichever of the endpoint's webhooks they belong to. A resource is *claimed* by the delivery of it that
   is ready or in flight; others of it wait behind in order.
-* Webhooks are merged by sequence: nothing is admitted beyond the place up to which every one of them has been read.
+* Webhooks are read together, of one snapshot, and merged by sequence: nothing is admitted beyond the place up to which
+  every one of them has been read.
 * A failed delivery is *parked* in `retries`, its resource *blocked*: later events of it are parked too, as held, until
   storage says that nothing of it is parked any more. A parked delivery no longer holds its webhook's cursor back.
 * A cursor moves over what is settled or parked without a gap. What is delivered beyond a gap makes the release
@@ -90,13 +91,20 @@ class Lane:
         """What to fetch, or None while there is enough to do."""
         if self.draining or self.lost or len(self._ready) > self._limit or self._queued >= QUEUED_MAX:
             return None
-        self._asked = [source for source in self._sources.values() if not source.exhausted and not source.finished]
+        self._asked = self._reading()
         stretches = tuple(source.stretch() for source in self._asked)
         retries = 0 if self._retries_exhausted else RETRIES_LIMIT
         if not stretches and not retries:
             return None
         probe_after = None if self.health.opened_at is None else self.health.probed_sequence
         return ReadRequest(self.id, stretches, retries, probe_after, check_blocked=self._has_retries)
+
+    def _reading(self) -> list[Source]:
+        """Webhooks are read all or none, of one snapshot: merging parts read at different times would reorder."""
+        live = [source for source in self._sources.values() if not source.subscription.replay_id]
+        replays = [source for source in self._sources.values() if source.subscription.replay_id]
+        asked = live if any(not source.exhausted for source in live) else []
+        return [*asked, *(source for source in replays if not source.exhausted and not source.finished)]
 
     def look_again(self) -> None:
         """Something may have come since the log was read to its end."""

@@ -313,7 +313,10 @@ class Sender:
         try:
             await self._speak(post, connection, connected)
         except BaseException:
-            connected.close()
+            if connection.made:
+                connection.close()  # the transport owns the socket now
+            else:
+                connected.close()
             raise
         return connection
 

@@ -210,6 +210,7 @@ class Worker:
                 self._unwritten.append(settlement)
                 generations[lane.id] = (held, generation)
             if release:
+                lane.draining = True  # whoever still knows it starts nothing more
                 del self._held[lane.id]
         self._results = 0
         if self._unwritten:
