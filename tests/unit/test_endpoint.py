@@ -221,7 +221,7 @@ class Run:
 EVENT_LISTS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(EVENTS)), min_size=1, max_size=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(EVENT_LISTS, st.sampled_from([1, 2, 10]), st.sampled_from([0, 20, 60, 95]), st.integers(0, 2**32))
 def test_everything_arrives_once_and_in_order_or_is_given_up(
     events: list[tuple[str, str]], limit: int, failing: int, seed: int

@@ -335,7 +335,7 @@ class Lane:
             assert self.in_flight == 0, "a lease is not given back under a delivery"
             settlement.release = True
             settlement.due_at = self._due_at(now)
-            settlement.uncertain = any(source.done for source in self._sources.values())
+            settlement.uncertain = any(source.uncertain for source in self._sources.values())
         if not (release or settlement.attempts or settlement.cursors or settlement.parked or settlement.health):
             return None
         self._settlement = Settlement(self.id, self.token)

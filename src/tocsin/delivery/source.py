@@ -51,6 +51,11 @@ class Source:
             done.remove(self.cursor)
 
     @property
+    def uncertain(self) -> bool:
+        """Whether something beyond the cursor is settled, by this lease or by one before it."""
+        return bool(self.done) or any(ordinal > self.cursor for ordinal in self.subscription.settled)
+
+    @property
     def finished(self) -> bool:
         """A replay that came to its end."""
         last = self.subscription.last_ordinal
