@@ -9,6 +9,7 @@ import typer
 from tocsin.cli import app
 from tocsin.domain.diagram import page
 from tocsin.domain.events import Event
+from tocsin.metrics import Metrics
 from tocsin.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,11 @@ def commands(group: object, prefix: str = "") -> list[str]:
         inner = commands(command, f"{prefix}{name} ")
         found += inner or [f"{prefix}{name}"]
     return found
+
+
+def test_every_metric_is_in_the_reference() -> None:
+    documented = re.findall(r"^\| `(tocsin_\w+)`", read("metrics.md"), re.MULTILINE)
+    assert sorted(documented) == sorted(metric.name for metric in Metrics().registry.collect())
 
 
 def test_every_event_is_in_the_reference() -> None:
