@@ -41,7 +41,7 @@ def commands(group: object, prefix: str = "") -> list[str]:
 
 
 def test_every_metric_is_in_the_reference() -> None:
-    documented = re.findall(r"^\| `(tocsin_\w+)`", read("metrics.md"), re.MULTILINE)
+    documented = re.findall(r"^\| `(tocsin_\w+)`", (REFERENCE / "metrics.md").read_text(), re.MULTILINE)
     assert sorted(documented) == sorted(metric.name for metric in Metrics().registry.collect())
 
 
