@@ -22,6 +22,7 @@ from tocsin.delivery.worker import Worker
 from tocsin.hal import Hal
 from tocsin.key import load_key
 from tocsin.service.context import Context
+from tocsin.service.housekeeping import Retention
 from tocsin.service.use_cases import UseCases
 from tocsin.service.vault import Vault
 from tocsin.settings import Settings
@@ -77,7 +78,8 @@ async def open_use_cases(
             allowed_networks=settings.allow_networks,
             password_hasher=password_hasher,
         )
-        use_cases = UseCases(context, resolver, SenderPinger(sender))
+        retention = Retention(settings.retention_days, settings.retention_max_days)
+        use_cases = UseCases(context, resolver, SenderPinger(sender), retention)
         await use_cases.authentication.open()
         await use_cases.directory.seed()
         yield use_cases
@@ -93,12 +95,12 @@ def open_sender(settings: Settings) -> Sender:
 
 
 async def run_worker(settings: Settings, use_cases: UseCases, stop: asyncio.Event) -> None:
-    """Deliver until `stop` is set; returns within 10 s after that, with every lease given back."""
+    """Deliver, and keep house, until `stop` is set; returns within 10 s after that, with every lease given back."""
     owner = Owner(sqlite_path(settings.database_url))
     context = use_cases.context
     storage = context.storage
     sender = open_sender(settings)
-    watching = asyncio.create_task(storage.watch())
+    beside = [asyncio.create_task(storage.watch()), asyncio.create_task(use_cases.housekeeping.run())]
     worker = Worker(
         storage,
         sender,
@@ -114,8 +116,9 @@ async def run_worker(settings: Settings, use_cases: UseCases, stop: asyncio.Even
         await storage.end_leases(owner.dead())
         await worker.run(stop)
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await sender.close()
         owner.release()
 

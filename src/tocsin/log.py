@@ -34,10 +34,11 @@ def configure(*, terminal: bool | None = None) -> None:
 
 def neutralise(_: Any, __: str, event: EventDict) -> EventDict:
     """No value breaks a line or drives a terminal; a traceback keeps its line breaks."""
-    return {key: _plain(value) if key != "exception" else value for key, value in event.items()}
+    return {
+        key: plain(value) if isinstance(value, str) and key != "exception" else value for key, value in event.items()
+    }
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
-    return value
+def plain(text: str) -> str:
+    """The text with its control characters written out."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

@@ -30,6 +30,12 @@ class Metrics:
         self.refused_addresses = Counter(
             "tocsin_refused_addresses", "Attempts refused for their address", ["reason"], registry=self.registry
         )
+        self.events_removed = Counter("tocsin_events_removed", "Events removed by age", registry=self.registry)
+        self.deliveries_lost = Counter(
+            "tocsin_deliveries_lost",
+            "Deliveries given up because their event reached the last limit of age",
+            registry=self.registry,
+        )
         self.leases_lost = Counter("tocsin_leases_lost", "Leases that another worker took over", registry=self.registry)
         self.appended = Gauge("tocsin_events_appended", "Events in all logs, ever", registry=self.registry)
         self.pending = Gauge(

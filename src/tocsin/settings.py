@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 PREFIX: Final = "TOCSIN_"
 KEY_BYTES: Final = 32
@@ -42,6 +42,10 @@ class Settings(BaseModel):
     )
     attempt_timeout: float = Field(15, ge=0.1, le=25, description="seconds from 0.1 to 25")
     worker_concurrency: int = Field(1000, ge=1, le=20_000, description="a whole number from 1 to 20000")
+    retention_days: float = Field(30, gt=0, le=3650, description="days, more than 0 and at most 3650")
+    retention_max_days: float = Field(
+        90, gt=0, le=3650, description="days, at least TOCSIN_RETENTION_DAYS, at most 3650"
+    )
     rate_limits: Literal["on", "off"] = Field("on", description="on or off")
 
     @field_validator("database_url")
@@ -80,6 +84,13 @@ class Settings(BaseModel):
         if not 1 <= len(seconds) <= 30 or not all(0 <= one <= 604_800 for one in seconds):
             raise ValueError
         return seconds
+
+    @field_validator("retention_max_days")
+    @classmethod
+    def _no_shorter_than_retention(cls, value: float, info: ValidationInfo) -> float:
+        if value < info.data.get("retention_days", 0):
+            raise ValueError
+        return value
 
     @field_validator("ca_file")
     @classmethod

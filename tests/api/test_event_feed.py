@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import update
 
 from tests.api.client import City, city, person
-from tests.conftest import Service
+from tests.conftest import Service, serving
 from tests.receiver import receiver
 from tocsin.domain.events import Event
 from tocsin.storage.interface import Writing
@@ -102,3 +105,75 @@ async def test_event_types_have_schemas_and_examples(service: Service) -> None:
     items = (await admin.get("/event-types"))["_embedded"]["items"]
     assert [one["event"] for one in items] == list(Event)
     assert all(one["example"]["event"] == one["event"] and one["schema"]["type"] == "object" for one in items)
+
+
+@dataclass
+class Streamed:
+    """What a reader of the stream got."""
+
+    ids: list[int]
+    items: list[bytes]
+
+
+async def stream(bordeaux: City, count: int, headers: dict[str, str], query: str = "") -> Streamed:
+    """Read server-sent events until so many came."""
+    got = Streamed([], [])
+    headers = {**bordeaux.admin.headers, "Accept": "text/event-stream", **headers}
+    path = f"/organizations/{bordeaux.id}/events{query}"
+    async with asyncio.timeout(20), bordeaux.admin.http.stream("GET", path, headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for line in answer.aiter_lines():
+            if line.startswith("id: "):
+                got.ids.append(int(line[4:]))
+            if line.startswith("data: "):
+                got.items.append(line[6:].encode())
+                if len(got.items) == count:
+                    break
+    return got
+
+
+async def test_a_stream_gives_what_is_there_and_what_comes_and_resumes(service: Service) -> None:
+    bordeaux = await city(await person(service.http))
+    report = await bordeaux.report()
+    reading = asyncio.create_task(stream(bordeaux, 3, {}))
+    await asyncio.sleep(0)
+    await bordeaux.move(report, "accept", "hold")
+    got = await reading
+    assert got.ids == [1, 2, 3]
+    feed = await bordeaux.admin.call("GET", f"/organizations/{bordeaux.id}/events")
+    assert all(item in feed.content for item in got.items)
+    assert (await stream(bordeaux, 1, {"Last-Event-ID": "2"}, "?after=0")).ids == [3]
+    assert (await stream(bordeaux, 2, {}, "?event=reportStateChanged")).ids == [2, 3]
+
+
+async def test_a_stream_is_refused_as_the_feed_is(service: Service) -> None:
+    bordeaux = await city(await person(service.http))
+    path = f"/organizations/{bordeaux.id}/events"
+    accept = {"Accept": "text/event-stream"}
+    assert (await service.http.get(path, headers=accept)).status_code == 401
+    headers = {**bordeaux.admin.headers, **accept, "Last-Event-ID": "x"}
+    assert (await service.http.get(path, headers=headers)).status_code == 400
+    grace = await person(service.http, "grace@example.org")
+    assert (await service.http.get(path, headers={**grace.headers, **accept})).status_code == 404
+
+
+async def test_a_stopping_service_lets_readers_of_a_stream_go(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        bordeaux = await city(await person(running.http))
+        headers = {**bordeaux.admin.headers, "Accept": "text/event-stream"}
+        ended = asyncio.Event()
+
+        async def read() -> None:
+            path = f"{running.url}/organizations/{bordeaux.id}/events"
+            async with httpx.AsyncClient() as http, http.stream("GET", path, headers=headers) as answer:
+                started.set()
+                async for _ in answer.aiter_bytes():
+                    pass
+            ended.set()
+
+        started = asyncio.Event()
+        reading = asyncio.create_task(read())
+        await started.wait()
+    async with asyncio.timeout(5):
+        await ended.wait()
+    await reading

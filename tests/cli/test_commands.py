@@ -82,9 +82,67 @@ def test_the_operator_manages_webhooks_at_the_command_line(installation: Install
     assert "enabled" in installation.command("webhook", "list", "--organization", made["organization"]).stdout
 
 
+async def test_the_operator_sees_explains_and_repeats_deliveries(installation: Installation) -> None:
+    await installation.serve()
+    made = installation.organization()
+
+    async def run(*arguments: str) -> str:
+        return (await asyncio.to_thread(installation.command, *arguments)).stdout
+
+    async with receiver() as there:
+        arguments = ("--organization", made["organization"], "--event", "reportCreated", "--url", there.url)
+        created = json.loads(await run("webhook", "create", *arguments, "--json"))
+        webhook = created["webhook"]
+        await file_reports(installation, made, 3)
+        received = list(await there.wait_for(3))
+        event = received[1].headers["webhook-id"]
+        async with asyncio.timeout(20):
+            while json.loads(await run("webhook", "status", webhook, "--json"))["pending"]:
+                pass
+        assert "active" in await run("webhook", "status", webhook)
+        listed = json.loads(await run("webhook", "deliveries", webhook, "--state", "delivered", "--json"))
+        assert [one["sequence"] for one in listed] == [3, 2, 1]
+        assert event in await run("webhook", "deliveries", webhook, "--limit", "2")
+        (attempt,) = json.loads(await run("webhook", "attempts", webhook, "2", "--json"))
+        assert attempt["statusCode"] == 200
+        assert "attempt 1 at" in await run("webhook", "attempts", webhook, "2")
+        explained = await run("explain", event)
+        assert f"webhook {webhook} -> {there.url}: delivered" in explained
+        assert "curl -sS -i -X POST" in explained
+        (one,) = json.loads(await run("explain", event, "--webhook", webhook, "--json"))["_embedded"]["webhooks"]
+        assert one["next"] == "Nothing: it is done."
+        await run("webhook", "redeliver", webhook, "2")
+        assert (await there.wait_for(4))[3].headers["webhook-id"] == event
+        counted = json.loads(await run("webhook", "replay", webhook, "--from", "2", "--dry-run", "--json"))
+        assert counted["total"] == 2
+        replayed = json.loads(await run("webhook", "replay", webhook, "--from", "2", "--wait", "--json"))
+        assert (replayed["state"], replayed["done"]) == ("done", 2)
+        assert [one.headers["tocsin-sequence"] for one in there.received[4:]] == ["2", "3"]
+        assert f"{replayed['id']}" in await run("webhook", "replays", webhook)
+        await run("webhook", "stop-replay", webhook, replayed["id"])
+        rotated = json.loads(await run("webhook", "secret", webhook, "--overlap", "60", "--json"))
+        assert rotated["secret"] != created["secret"]
+        await run("webhook", "remove", webhook)
+        assert await run("webhook", "list", "--organization", made["organization"]) == ""
+
+
+async def file_reports(installation: Installation, made: dict[str, str], count: int) -> None:
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    async with httpx.AsyncClient(base_url=installation.url, timeout=30) as http:
+        path = f"/organizations/{made['organization']}/places"
+        await http.post(path, json={"name": "x", "polygon": SQUARE}, headers=headers)
+        await http.post("/security/register", json={"email": "ada@example.org", "password": PASSWORD})
+        login = await http.post("/security/login", json={"login": "ada@example.org", "password": PASSWORD})
+        person = {"Authorization": f"Bearer {login.json()['accessToken']}"}
+        for _ in range(count):
+            (await http.post("/feedbacks/issues", json={"geo": INSIDE}, headers=person)).raise_for_status()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
+        (("explain", "nothing"), 1, "There is no such event."),
+        (("webhook", "replay", "x", "--from", "yesterday"), 1, "--from"),
         (("webhook", "disable", "nothing"), 1, "There is no such webhook."),
         (("organization", "create", "X", "--admin-email", "x"), 1, "--admin-email"),
         (("webhook", "enable", "x", "--resume", "perhaps"), 2, "continue or skip"),

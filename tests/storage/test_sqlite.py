@@ -157,7 +157,7 @@ async def test_a_lost_lease_writes_attempts_and_nothing_else(
     assert await storage.renew({first.id: first.token}, 30) == {first.id}
     assert await storage.renew({second.id: second.token}, 30) == frozenset()
     move = CursorMove(webhook["id"], "", first.subscriptions[0].revision, 1)
-    parked = Parked(webhook["id"], "", first.organization_id, 1, 1, "r", "retrying", 1, 5, "x")
+    parked = Parked(webhook["id"], "", 0, first.organization_id, 1, 1, "r", "retrying", 1, 5, "x")
     late = Settlement(first.id, first.token, [attempt(webhook["id"], 1)], [move], [parked], release=True)
     (settled,) = await storage.settle([late])
     assert settled.lost
@@ -201,7 +201,7 @@ async def test_a_held_delivery_becomes_due_when_nothing_is_before_it(storage: St
     (leased,) = await storage.lease("me", 10, 10, 30)
 
     def parked(sequence: int, state: str, at: int | None) -> Parked:
-        return Parked(webhook["id"], "", leased.organization_id, sequence, sequence, "r", state, 1, at, "x")
+        return Parked(webhook["id"], "", 0, leased.organization_id, sequence, sequence, "r", state, 1, at, "x")
 
     both = Settlement(leased.id, leased.token, parked=[parked(1, "retrying", 2**60), parked(2, "held", None)])
     await storage.settle([both])

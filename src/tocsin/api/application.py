@@ -8,6 +8,7 @@ from tocsin import __version__
 from tocsin.api import errors
 from tocsin.api.body import JsonRoute
 from tocsin.api.routes import (
+    audit,
     deliveries,
     description,
     directory,
@@ -17,6 +18,7 @@ from tocsin.api.routes import (
     operations,
     organizations,
     people,
+    replays,
     reports,
     root,
     security,
@@ -37,6 +39,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         operations,
         webhooks,
         deliveries,
+        replays,
+        audit,
         event_feed,
         description,
         health,

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from tocsin.api.examples import EXAMPLES
 from tocsin.domain import events
+from tocsin.domain.audit import Action
 from tocsin.domain.events import Event
 from tocsin.domain.roles import Role
 from tocsin.domain.states import FeedbackState, OperationState, ReportState
@@ -22,6 +23,8 @@ ENUMS: Final[dict[tuple[str, str], list[str]]] = {
     ("Operation", "state"): list(OperationState),
     ("Feedback", "state"): list(FeedbackState),
     ("Webhook", "event"): list(Event),
+    ("Replay", "state"): ["running", "done", "stopped"],
+    ("AuditEntry", "action"): list(Action),
 }
 
 ERROR_EXAMPLE: Final = {
@@ -182,6 +185,8 @@ def _schema(name: str, values: list[Any]) -> dict[str, Any]:
 
 
 def _member(name: str, member: str, values: list[Any]) -> dict[str, Any]:
+    if member == "details":
+        return {"type": "object"}
     if member in {"mapping", "headers", "metadata"}:
         return {"type": "object", "additionalProperties": {"type": "string"}}
     if member == "rings" or (member == "coordinates" and isinstance(values[0], list)):

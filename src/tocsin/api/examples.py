@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 
+from tocsin.domain.audit import Action, AuditEntry
 from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.events import Event
 from tocsin.domain.resources import (
@@ -22,6 +23,7 @@ from tocsin.domain.resources import (
     Place,
     Point,
     Progression,
+    Replay,
     Report,
     Token,
     Webhook,
@@ -171,6 +173,17 @@ _FEED: Final = {
     },
     "_embedded": {"items": [_LOGGED]},
 }
+_REPLAY: Final = Replay(_id(15), _id(9), Event.REPORT_CREATED, 1, 7, False, 7, 3, 0, "running", AT, AT)
+_AUDITED: Final = AuditEntry(
+    12, ORGANIZATION_ID, AT, f"person:{PERSON_ID}", Action.WEBHOOK_REMOVED, f"webhook:{_id(9)}"
+)
+_EXPLAINED: Final = (
+    _id(9),
+    "https://cmms.example.org/hook",
+    "retrying",
+    "The receiver answered 500. Attempt 1 failed; the next is due in 5 s.",
+    "Attempt 2 is due at 2018-02-27T10:00:05+00:00.",
+)
 _TYPE: Final = {"event": "reportCreated", "description": "New report created", "schema": {}, "example": {}}
 _TYPES: Final = {"_embedded": {"items": [_TYPE]}}
 
@@ -224,7 +237,7 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
     "WebhookStatus": (
         HAL.webhook_status(_id(9), WebhookStatus("active", 12, 12, 0, 0)),
         HAL.webhook_status(
-            _id(9), WebhookStatus("failing", 10, 12, 2, 1, "The endpoint failed 3 times in a row.", AT, AT)
+            _id(9), WebhookStatus("failing", 10, 12, 2, 1, 0, "The endpoint failed 3 times in a row.", AT, AT)
         ),
     ),
     "Delivery": (HAL.delivery(DELIVERIES[0]), HAL.delivery(DELIVERIES[1])),
@@ -234,6 +247,16 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
     ),
     "Attempt": (HAL.attempt(_ATTEMPTS[0]), HAL.attempt(_ATTEMPTS[1])),
     "Attempts": (HAL.attempts(_id(9), 12, _ATTEMPTS[:1]), HAL.attempts(_id(9), 12, _ATTEMPTS[1:])),
+    "Replay": (HAL.replay(_REPLAY),) * 2,
+    "AuditEntry": (HAL.audit_entry(_AUDITED),) * 2,
+    "Audit": (
+        HAL.cursor_page("/organizations/…/audit", [HAL.audit_entry(_AUDITED)], None, {}),
+        HAL.cursor_page("/organizations/…/audit", [HAL.audit_entry(_AUDITED)], {"cursor": "12"}, {}),
+    ),
+    "Explanation": (
+        HAL.explained(_id(14), Event.REPORT_CREATED, 12, 1, [HAL.explanation(*_EXPLAINED, _ATTEMPTS[:1], None)]),
+        HAL.explained(_id(14), Event.REPORT_CREATED, 12, 1, [HAL.explanation(*_EXPLAINED, _ATTEMPTS[1:], "curl …")]),
+    ),
     "Login": (
         HAL.login("eyJ…", Person(PERSON_ID, "ada@example.org", AT, AT), ()),
         HAL.login(

@@ -13,6 +13,7 @@ from tocsin.domain.errors import Invalid, Unauthenticated, Violation
 from tocsin.domain.page import Paging
 from tocsin.domain.resources import Point
 from tocsin.service.caller import Caller
+from tocsin.service.replays import Place
 from tocsin.service.use_cases import UseCases
 
 PAGE_MAX: Final = 1_000_000_000
@@ -31,6 +32,15 @@ def moment(text: Any) -> int:
         return int(parsed.astimezone(UTC).timestamp()) * SECOND + parsed.microsecond
     except (ValueError, OverflowError):
         raise ValueError("there is no such date and time") from None
+
+
+def place(value: Any) -> Place:
+    """A place in the log, in a body: a sequence or a date and time. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value < 2**63:
+            raise ValueError("a sequence is a whole number from 0")
+        return Place(sequence=value)
+    return Place(moment=moment(value))
 
 
 def query_moment(text: Any) -> int:

@@ -13,6 +13,7 @@ from tocsin.cli import demo as demonstration
 from tocsin.cli import operator, servers
 from tocsin.cli.ending import ending
 from tocsin.domain.events import Event
+from tocsin.domain.resources import DeliveryState
 from tocsin.settings import load
 from tocsin.storage.migrate import migrate as bring_up_to_date
 
@@ -25,6 +26,7 @@ app.add_typer(organization_commands, name="organization")
 app.add_typer(webhook_commands, name="webhook")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Sequence = Annotated[int, typer.Argument(min=1, help="The event's sequence in its organization's log.")]
 WebhookId = Annotated[str, typer.Argument(help="The webhook's id.")]
 
 
@@ -74,6 +76,17 @@ def version() -> None:
     typer.echo(__version__)
 
 
+@app.command()
+def explain(
+    event: Annotated[str, typer.Argument(help="The event's id: webhook-id of its notification.")],
+    webhook: Annotated[str | None, typer.Option(help="Only for this webhook, whatever it is there for.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say why an event was or wasn't sent, what was tried, what comes next, and how to try it by hand."""
+    with ending():
+        operator.explain(load(), event, webhook, as_json=as_json)
+
+
 @organization_commands.command("create")
 def create_organization(
     name: Annotated[str, typer.Argument(help="The organization's name.")],
@@ -104,6 +117,99 @@ def list_webhooks(
     """List an organization's webhooks."""
     with ending():
         operator.list_webhooks(load(), organization, as_json=as_json)
+
+
+@webhook_commands.command("status")
+def webhook_status(webhook: WebhookId, as_json: Json = False) -> None:
+    """How far a webhook is, and how its endpoint does."""
+    with ending():
+        operator.webhook_status(load(), webhook, as_json=as_json)
+
+
+@webhook_commands.command("deliveries")
+def list_deliveries(
+    webhook: WebhookId,
+    state: Annotated[DeliveryState | None, typer.Option(help="Only those in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List what became of a webhook's events, newest first."""
+    with ending():
+        operator.list_deliveries(load(), webhook, state, limit, as_json=as_json)
+
+
+@webhook_commands.command("attempts")
+def list_attempts(webhook: WebhookId, sequence: Sequence, as_json: Json = False) -> None:
+    """List the attempts to deliver one event."""
+    with ending():
+        operator.list_attempts(load(), webhook, sequence, as_json=as_json)
+
+
+@webhook_commands.command("redeliver")
+def redeliver(webhook: WebhookId, sequence: Sequence, as_json: Json = False) -> None:
+    """Send one event again."""
+    with ending():
+        operator.redeliver(load(), webhook, sequence, as_json=as_json)
+
+
+@webhook_commands.command("replay")
+def replay(
+    webhook: WebhookId,
+    start: Annotated[str, typer.Option("--from", help="A sequence, or a time such as 2018-02-27T10:00:00Z.")],
+    end: Annotated[str | None, typer.Option("--to", help="The same; where the replay ends. Default: now.")] = None,
+    only_failed: Annotated[bool, typer.Option("--only-failed", help="Only what was given up.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    wait: Annotated[
+        bool | None, typer.Option("--wait/--no-wait", help="Stay until it is done. Default: on a terminal.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send again, in order, what lies in a range. A worker does the sending; Ctrl-C leaves it going on."""
+    with ending():
+        operator.replay(
+            load(), webhook, start, end, only_failed=only_failed, dry_run=dry_run, wait=wait, as_json=as_json
+        )
+
+
+@webhook_commands.command("replays")
+def list_replays(webhook: WebhookId, as_json: Json = False) -> None:
+    """List a webhook's replays, newest first."""
+    with ending():
+        operator.list_replays(load(), webhook, as_json=as_json)
+
+
+@webhook_commands.command("stop-replay")
+def stop_replay(webhook: WebhookId, replay: Annotated[str, typer.Argument(help="The replay's id.")]) -> None:
+    """Stop a replay."""
+    with ending():
+        operator.stop_replay(load(), webhook, replay)
+
+
+@webhook_commands.command("secret")
+def rotate_secret(
+    webhook: WebhookId,
+    overlap: Annotated[
+        int, typer.Option(min=0, max=30 * 86_400, help="Seconds for which the old one signs, too.")
+    ] = 86_400,
+    as_json: Json = False,
+) -> None:
+    """Rotate a webhook's secret; prints the new one, which is shown this once."""
+    with ending():
+        operator.rotate_secret(load(), webhook, overlap, as_json=as_json)
+
+
+@webhook_commands.command("public-key")
+def public_key(webhook: WebhookId, as_json: Json = False) -> None:
+    """Print the key that the signatures of a v1a webhook verify with."""
+    with ending():
+        operator.public_key(load(), webhook, as_json=as_json)
+
+
+@webhook_commands.command("remove")
+def remove_webhook(webhook: WebhookId) -> None:
+    """Remove a webhook, with what waits for it."""
+    with ending():
+        operator.remove_webhook(load(), webhook)
 
 
 @webhook_commands.command("enable")

@@ -26,6 +26,10 @@ DEFAULT_URL: Final = "http://127.0.0.1:8000"
 class Server(uvicorn.Server):
     """Uvicorn without signal handlers of its own: one stop ends the API and the worker together."""
 
+    def __init__(self, config: uvicorn.Config, use_cases: UseCases) -> None:
+        super().__init__(config)
+        self.use_cases = use_cases
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -72,7 +76,7 @@ def api_server(use_cases: UseCases) -> Server:
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    return Server(config)
+    return Server(config, use_cases)
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -90,11 +94,12 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def run_api(server: Server, listening: socket.socket, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set."""
+    """Serve until `stop` is set; whoever waits for events is let go then."""
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
+    server.use_cases.event_feed.close()
     server.should_exit = True
     await serving
 

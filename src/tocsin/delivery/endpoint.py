@@ -3,8 +3,9 @@
 The rules:
 
 * Two events of one resource are never in flight together, and the later one waits until the earlier one is delivered
-  or given up, whichever of the endpoint's webhooks they belong to. A resource is *claimed* by the delivery of it that
-  is ready or in flight; others of it wait behind in order.
+  or given up, whichever of the endpoint's webhooks they belong to.
+* A replay is a series by itself, in order like the live one and beside it: neither waits for the other, live events
+  are started first, and replays together hold at most half of what the endpoint allows in flight.
 * Webhooks are read together, of one snapshot, and merged by sequence: nothing is admitted beyond the place up to which
   every one of them has been read.
 * A failed delivery is *parked* in `retries`, its resource *blocked*: later events of it are parked too, as held, until
@@ -15,13 +16,13 @@ The rules:
   parked, so an endpoint that is down costs no rows. Opening and closing end the lease: the next one starts clean.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
 from tocsin.delivery.outcome import Outcome, OutcomeKind
 from tocsin.delivery.policy import SECOND, Delivered, GiveUp, Policy, Retry, Unspent, Verdict, judge
+from tocsin.delivery.series import Series
 from tocsin.delivery.source import READ_LIMIT, Delivery, Source
 from tocsin.storage.records import (
     AttemptRecord,
@@ -37,7 +38,7 @@ from tocsin.storage.records import (
 )
 
 QUEUED_MAX: Final = 2 * READ_LIMIT
-"""Deliveries read and not yet started or parked; then nothing more is read."""
+"""Deliveries of one series read and not yet started or parked; then nothing more of it is read."""
 
 RETRIES_LIMIT: Final = 50
 """Due retries, or candidates for a probe, read at a time."""
@@ -47,6 +48,9 @@ UNPROVEN_IN_FLIGHT: Final = 2
 
 RATE_BURST: Final = SECOND // 20
 """How early ratePerSecond lets a POST start, in microseconds: the grain of the worker's turns."""
+
+REPLAY_SHARE: Final = 4
+"""While live events wait, too, one start of so many goes to a replay."""
 
 HELD_REASON: Final = "Waits for an earlier event of the same resource."
 
@@ -68,11 +72,12 @@ class Lane:
         self._limit = min((one.max_in_flight for one in leased.subscriptions), default=0)
         rates = [one.rate_per_second for one in leased.subscriptions if one.rate_per_second is not None]
         self._interval = round(SECOND / min(rates)) if rates else 0
-        self._ready: deque[Delivery] = deque()
-        self._waiting: dict[str, deque[Delivery]] = {}
-        self._queued = 0
+        self._live = Series("")
+        self._replays = {one.replay_id: Series(one.replay_id) for one in leased.subscriptions if one.replay_id}
+        self._starts = 0
         self._asked: list[Source] = []
-        self._blocked: dict[str, int] = {}
+        self._blocked: dict[tuple[str, str], int] = {}
+        """(replay_id, resource_id) with something parked: the generation that parked it last."""
         self._retrying: dict[tuple[str, str, int], int | None] = {}
         """Retries taken from storage: None while on their way, then the generation that writes what came of them."""
         self._has_retries = leased.has_retries
@@ -89,11 +94,11 @@ class Lane:
 
     def wants(self) -> ReadRequest | None:
         """What to fetch, or None while there is enough to do."""
-        if self.draining or self.lost or len(self._ready) > self._limit or self._queued >= QUEUED_MAX:
+        if self.draining or self.lost:
             return None
         self._asked = self._reading()
         stretches = tuple(source.stretch() for source in self._asked)
-        retries = 0 if self._retries_exhausted else RETRIES_LIMIT
+        retries = 0 if self._retries_exhausted or self._full(self._live) else RETRIES_LIMIT
         if not stretches and not retries:
             return None
         probe_after = None if self.health.opened_at is None else self.health.probed_sequence
@@ -102,9 +107,16 @@ class Lane:
     def _reading(self) -> list[Source]:
         """Webhooks are read all or none, of one snapshot: merging parts read at different times would reorder."""
         live = [source for source in self._sources.values() if not source.subscription.replay_id]
-        replays = [source for source in self._sources.values() if source.subscription.replay_id]
-        asked = live if any(not source.exhausted for source in live) else []
-        return [*asked, *(source for source in replays if not source.exhausted and not source.finished)]
+        asked = live if any(not source.exhausted for source in live) and not self._full(self._live) else []
+        for replay_id, series in self._replays.items():
+            source = next(one for one in self._sources.values() if one.subscription.replay_id == replay_id)
+            if not source.exhausted and not source.finished and not self._full(series):
+                asked.append(source)
+        return asked
+
+    def _full(self, series: Series) -> bool:
+        """Whether there is enough of it to do."""
+        return len(series.ready) > self._limit or series.queued >= QUEUED_MAX
 
     def look_again(self) -> None:
         """Something may have come since the log was read to its end."""
@@ -117,8 +129,8 @@ class Lane:
         if request.retries_limit:
             self._admit_retries(answer.retries)
             self._retries_exhausted = True
-        for resource_id in answer.blocked:
-            self._blocked.setdefault(resource_id, self._generation)
+        for key in answer.blocked:
+            self._blocked.setdefault(key, self._generation)
         read = list(zip(self._asked, answer.events, strict=True))
         for source, events in read:
             if source.subscription.replay_id:
@@ -152,31 +164,27 @@ class Lane:
             source.order.append(event.ordinal)
             if event.ordinal in source.subscription.settled:
                 source.settle(event.ordinal)
-            elif event.resource_id in self._blocked:
+            elif (source.subscription.replay_id, event.resource_id) in self._blocked:
                 self._hold(source, event)
             else:
-                self._queue(Delivery(source, event, failures=0, is_retry=False))
+                self._series(source).queue(Delivery(source, event, failures=0, is_retry=False))
 
     def _admit_retries(self, retries: Iterable[DueRetry]) -> None:
         for retry in retries:
             source = self._sources.get((retry.webhook_id, retry.replay_id))
-            key = (retry.webhook_id, retry.replay_id, retry.event.sequence)
-            resource_id = retry.event.resource_id
-            if source is None or key in self._retrying or resource_id in self._waiting:
+            if source is None:
                 continue
-            self._blocked.setdefault(resource_id, self._generation)
+            key = (retry.webhook_id, retry.replay_id, retry.event.sequence)
+            series, resource_id = self._series(source), retry.event.resource_id
+            if key in self._retrying or resource_id in series.waiting:
+                continue
+            self._blocked.setdefault((series.replay_id, resource_id), self._generation)
             self._retrying[key] = None
-            self._queue(Delivery(source, retry.event, failures=retry.attempts, is_retry=True))
+            series.queue(Delivery(source, retry.event, failures=retry.attempts, is_retry=True))
 
-    def _queue(self, delivery: Delivery) -> None:
-        """Ready, or behind what claims its resource."""
-        self._queued += 1
-        behind = self._waiting.get(delivery.event.resource_id)
-        if behind is None:
-            self._waiting[delivery.event.resource_id] = deque()
-            self._ready.append(delivery)
-        else:
-            behind.append(delivery)
+    def _series(self, source: Source) -> Series:
+        replay_id = source.subscription.replay_id
+        return self._replays[replay_id] if replay_id else self._live
 
     def _hold(self, source: Source, event: LoggedEvent) -> None:
         """Behind a parked one: parked too, unless the endpoint is down. Then the cursor stays before it."""
@@ -189,25 +197,39 @@ class Lane:
     def next(self, now: int) -> Delivery | None:
         """The delivery to start now, counted as in flight; None: nothing may start now."""
         health = self.health
-        if self.draining or self.lost or not self._ready or now < health.not_before:
+        if self.draining or self.lost or now < health.not_before:
             return None
         if health.opened_at is not None:
-            return self._start(self._probe(), now) if self.in_flight == 0 else None
+            return self._probe(now) if self.in_flight == 0 else None
         allowed = min(health.window, self._limit)
         if self.in_flight >= (allowed if self.proven else min(allowed, UNPROVEN_IN_FLIGHT)):
             return None
-        if self._interval and not self._on_time(now):
+        series = self._next_series(allowed)
+        if series is None or (self._interval and not self._on_time(now)):
             return None
-        return self._start(self._ready.popleft(), now)
+        return self._start(series, series.ready.popleft(), now)
 
-    def _probe(self) -> Delivery:
+    def _next_series(self, allowed: int) -> Series | None:
+        """Live events first; now and then, and when there are none, the replays in turn."""
+        live = self._live if self._live.ready else None
+        if not self._replays or (live is not None and self._starts % REPLAY_SHARE):
+            return live
+        replays = [one for one in self._replays.values() if one.ready]
+        if not replays or sum(one.in_flight for one in self._replays.values()) >= max(1, allowed // 2):
+            return live
+        return replays[self._starts // REPLAY_SHARE % len(replays)]
+
+    def _probe(self, now: int) -> Delivery | None:
         """The oldest event after the last probe's, in turn: no poisonous resource can keep the breaker open."""
         probed = self.health.probed_sequence
-        chosen = min(self._ready, key=lambda one: (one.event.sequence <= probed, one.event.sequence))
-        self._ready.remove(chosen)
+        ready = [(series, one) for series in (self._live, *self._replays.values()) for one in series.ready]
+        if not ready:
+            return None
+        series, chosen = min(ready, key=lambda pair: (pair[1].event.sequence <= probed, pair[1].event.sequence))
+        series.ready.remove(chosen)
         chosen.is_probe = True
         self.health = replace(self.health, probed_sequence=chosen.event.sequence)
-        return chosen
+        return self._start(series, chosen, now)
 
     def _on_time(self, now: int) -> bool:
         """ratePerSecond, as a schedule of when POSTs are on time (the generic cell rate algorithm)."""
@@ -217,10 +239,11 @@ class Lane:
         self.health = replace(self.health, rate_at=max(rate_at, now) + self._interval)
         return True
 
-    def _start(self, delivery: Delivery, now: int) -> Delivery:
+    def _start(self, series: Series, delivery: Delivery, now: int) -> Delivery:
         delivery.started_at = now
         self.in_flight += 1
-        self._queued -= 1
+        self._starts += 1
+        series.started()
         return delivery
 
     # What became of it
@@ -228,6 +251,7 @@ class Lane:
     def finish(self, delivery: Delivery, outcome: Outcome, now: int, jitter: float) -> Verdict:
         """Judge an outcome and note what is to be written. `jitter`: from -1 to 1."""
         self.in_flight -= 1
+        self._series(delivery.source).in_flight -= 1
         self.results += 1
         event = delivery.event
         verdict = judge(
@@ -271,15 +295,7 @@ class Lane:
             self._retries_exhausted = False
         else:
             source.settle(event.ordinal)
-        self._go_on(event.resource_id)
-
-    def _go_on(self, resource_id: str) -> None:
-        """The resource's next delivery takes over its claim."""
-        behind = self._waiting[resource_id]
-        if behind:
-            self._ready.append(behind.popleft())
-        else:
-            del self._waiting[resource_id]
+        self._series(source).go_on(event.resource_id)
 
     def _fail(self, delivery: Delivery, state: str, at: int | None, reason: str) -> None:
         event, source = delivery.event, delivery.source
@@ -289,8 +305,7 @@ class Lane:
             self._retries_exhausted = False
         else:
             source.settle(event.ordinal)
-        for later in self._waiting.pop(event.resource_id):
-            self._queued -= 1
+        for later in self._series(source).give_way(event.resource_id):
             self._park(later.source, later.event, state="held", attempts=0, at=None, reason=HELD_REASON)
             later.source.settle(later.event.ordinal)
 
@@ -299,11 +314,12 @@ class Lane:
     ) -> None:
         one = source.subscription
         self._has_retries = True
-        self._blocked[event.resource_id] = self._generation
+        self._blocked[one.replay_id, event.resource_id] = self._generation
         self._settlement.parked.append(
             Parked(
                 webhook_id=one.webhook_id,
                 replay_id=one.replay_id,
+                revision=one.revision,
                 organization_id=event.organization_id,
                 sequence=event.sequence,
                 ordinal=event.ordinal,
@@ -323,12 +339,15 @@ class Lane:
             return False
         if self.draining or self.lost or now < self.health.not_before:
             return True
-        return not self._ready and self.wants() is None
+        return not self._any_ready() and self.wants() is None
+
+    def _any_ready(self) -> bool:
+        return bool(self._live.ready) or any(one.ready for one in self._replays.values())
 
     def settlement(self, now: int, *, release: bool) -> Settlement | None:
         """What is to be written since the last call; None: nothing. `release` gives the lease back with it."""
         settlement = self._settlement
-        settlement.cursors = [self._move(source) for source in self._sources.values() if source.moved or _ended(source)]
+        settlement.cursors = [self._move(source) for source in self._sources.values() if source.moved or source.ending]
         if self.health is not self._written_health:
             settlement.health = self._written_health = self.health
         if release:
@@ -345,14 +364,16 @@ class Lane:
 
     def _move(self, source: Source) -> CursorMove:
         one = source.subscription
-        done, source.settled_count, source.moved = source.settled_count, 0, False
-        return CursorMove(
-            one.webhook_id, one.replay_id, one.revision, source.cursor, done if one.replay_id else 0, source.finished
-        )
+        source.moved = False
+        if source.ending:
+            assert one.last_ordinal is not None
+            source.cursor = one.last_ordinal
+            source.told_end = True
+        return CursorMove(one.webhook_id, one.replay_id, one.revision, source.cursor)
 
     def _due_at(self, now: int) -> int | None:
         """When to lease it again, besides what storage knows: retries, and what came meanwhile."""
-        unfinished = self._ready or any(
+        unfinished = self._any_ready() or any(
             source.order or not source.exhausted for source in self._sources.values() if not source.finished
         )
         if not unfinished and self.health.opened_at is None:
@@ -367,9 +388,11 @@ class Lane:
         written = [key for key, by in self._retrying.items() if by is not None and by <= generation]
         for key in written:
             del self._retrying[key]
-        for resource_id in result.unblocked:
-            if self._blocked.get(resource_id, generation + 1) <= generation and resource_id not in self._waiting:
-                del self._blocked[resource_id]
+        for replay_id, resource_id in result.unblocked:
+            series = self._replays[replay_id] if replay_id else self._live
+            by = self._blocked.get((replay_id, resource_id), generation + 1)
+            if by <= generation and resource_id not in series.waiting:
+                del self._blocked[replay_id, resource_id]
 
     @property
     def generation(self) -> int:
@@ -384,10 +407,6 @@ class Lane:
 
 def _by_sequence(pair: tuple[Source, LoggedEvent]) -> tuple[int, str]:
     return pair[1].sequence, pair[0].subscription.webhook_id
-
-
-def _ended(source: Source) -> bool:
-    return source.subscription.last_ordinal is not None and source.finished
 
 
 def _attempt(delivery: Delivery, outcome: Outcome, verdict: Verdict) -> AttemptRecord:

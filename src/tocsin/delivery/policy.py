@@ -16,6 +16,7 @@ The rules (DESIGN, "Judging an outcome"):
 from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from typing import Final, TypeAlias
 
 from tocsin.delivery.outcome import Outcome, OutcomeKind
@@ -26,6 +27,20 @@ SECOND: Final = 1_000_000
 
 RETRY_SCHEDULE_SECONDS: Final = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
 """Standard Webhooks' example: about 75 h in all."""
+
+
+class Standing(StrEnum):
+    """What an endpoint's health amounts to."""
+
+    HEALTHY = "healthy"
+    FAILING = "failing"
+    DOWN = "down"
+
+
+def standing(health: EndpointHealth) -> Standing:
+    if health.opened_at is not None:
+        return Standing.DOWN
+    return Standing.FAILING if health.consecutive_failures else Standing.HEALTHY
 
 
 @dataclass(frozen=True, slots=True)

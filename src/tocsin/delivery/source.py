@@ -15,7 +15,7 @@ READ_LIMIT: Final = 100
 class Source:
     """A webhook, or a replay of it, as far as this lease has come with it."""
 
-    __slots__ = ("cursor", "done", "exhausted", "moved", "order", "read_to", "settled_count", "subscription")
+    __slots__ = ("cursor", "done", "exhausted", "moved", "order", "read_to", "subscription", "told_end")
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
@@ -23,7 +23,8 @@ class Source:
         self.read_to = subscription.cursor
         self.exhausted = False
         self.moved = False
-        self.settled_count = 0
+        self.told_end = False
+        """That a replay came to its end is on its way to storage."""
         self.order: deque[int] = deque()
         """Ordinals admitted and not yet behind the cursor, in order."""
         self.done: set[int] = set()
@@ -35,12 +36,12 @@ class Source:
 
     def stretch(self) -> Stretch:
         one = self.subscription
-        return Stretch(one.organization_id, one.event, self.read_to, READ_LIMIT)
+        failed_of = one.webhook_id if one.only_failed else None
+        return Stretch(one.organization_id, one.event, self.read_to, READ_LIMIT, failed_of)
 
     def settle(self, ordinal: int) -> None:
         """The delivery needs nothing more from the log: the cursor may pass it."""
         order, done = self.order, self.done
-        self.settled_count += 1
         if order[0] != ordinal:
             done.add(ordinal)
             return
@@ -57,9 +58,14 @@ class Source:
 
     @property
     def finished(self) -> bool:
-        """A replay that came to its end."""
+        """A replay whose range is behind it; retries of it may still wait."""
         last = self.subscription.last_ordinal
         return last is not None and not self.order and (self.exhausted or self.read_to >= last)
+
+    @property
+    def ending(self) -> bool:
+        """Finished, and storage has not been told."""
+        return self.finished and not self.told_end
 
 
 class Delivery:

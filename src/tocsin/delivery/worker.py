@@ -21,7 +21,7 @@ from tocsin.clock import Clock
 from tocsin.delivery import recipient
 from tocsin.delivery.endpoint import Lane
 from tocsin.delivery.outcome import Durations, Outcome, OutcomeKind
-from tocsin.delivery.policy import Policy, Verdict
+from tocsin.delivery.policy import Policy, Standing, Verdict, standing
 from tocsin.delivery.request import Recipient, head
 from tocsin.delivery.sender import Post, Sender
 from tocsin.delivery.source import Delivery
@@ -344,8 +344,11 @@ class Worker:
             self._suspect_in_flight = max(0, self._suspect_in_flight - 1)
         held.oldest_started_at = time.monotonic()
         now = self._clock.now()
+        before = standing(lane.health)
         verdict = lane.finish(delivery, outcome, now, self._chance())
         self._count(delivery, outcome, verdict, now)
+        if standing(lane.health) is not before:
+            _log_standing(delivery, outcome, before, standing(lane.health))
         if verdict.reason is not None:
             _log_failure(delivery, outcome, verdict)
         self._results += 1
@@ -387,6 +390,18 @@ def _sealed(one: Subscription) -> recipient.Sealed:
         one.previous_secret,
         one.previous_secret_until,
         one.replay_id,
+    )
+
+
+def _log_standing(delivery: Delivery, outcome: Outcome, before: Standing, after: Standing) -> None:
+    one = delivery.source.subscription
+    log.warning(
+        "endpoint_state_changed",
+        organization=one.organization_id,
+        endpoint=one.endpoint_id,
+        before=before.value,
+        after=after.value,
+        reason=outcome.reason,
     )
 
 

@@ -201,6 +201,8 @@ class WebhookStatus:
     """Events that are neither delivered, parked nor given up."""
     parked: int
     """Deliveries that wait for a retry or behind one."""
+    lost: int = 0
+    """Events that were pruned by age before they could be delivered."""
     reason: str | None = None
     failing_since: int | None = None
     next_attempt_at: int | None = None
@@ -245,6 +247,27 @@ class Delivery:
     reason: str
     next_attempt_at: int | None = None
     delivered_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A part of what a webhook has behind it, sent again; `state` is running, done or stopped."""
+
+    id: str
+    webhook_id: str
+    event: Event
+    first_ordinal: int
+    last_ordinal: int
+    only_failed: bool
+    total: int
+    """Events in it."""
+    done: int
+    """Of those: delivered or given up."""
+    failed: int
+    """Of those: given up."""
+    state: str
+    created_at: int
+    updated_at: int
 
 
 @dataclass(frozen=True, slots=True)

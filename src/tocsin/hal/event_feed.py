@@ -12,6 +12,11 @@ def item(sequence: int, ordinal: int, event_id: str, occurred_at: int, body: byt
     return encode(known)[:-1] + b"," + body[1:]
 
 
+def server_sent(sequence: int, event: str, data: bytes) -> bytes:
+    """An item as a server-sent event: JSON has no line break, so it is one line of data (HTML, section 9.2)."""
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (sequence, event.encode(), data)
+
+
 def page(
     links: Links,
     path: str,

@@ -34,6 +34,7 @@ class Target(StrEnum):
     ORGANIZATION_CATEGORIES = "/organizations/{organization}/categories"
     ORGANIZATION_PLACES = "/organizations/{organization}/places"
     ORGANIZATION_EVENTS = "/organizations/{organization}/events"
+    ORGANIZATION_AUDIT = "/organizations/{organization}/audit"
     MEMBER = "/organizations/{organization}/members/{member}"
     TOKEN = "/tokens/{token}"
     PEOPLE = "/people"
@@ -50,9 +51,12 @@ class Target(StrEnum):
     WEBHOOK_STATUS = "/webhooks/{webhook}/status"
     WEBHOOK_PUBLIC_KEY = "/webhooks/{webhook}/public-key"
     WEBHOOK_DELIVERIES = "/webhooks/{webhook}/deliveries"
+    WEBHOOK_REPLAYS = "/webhooks/{webhook}/replays"
+    REPLAY = "/webhooks/{webhook}/replays/{replay}"
     DELIVERY = "/webhooks/{webhook}/deliveries/{sequence}"
     DELIVERY_ATTEMPTS = "/webhooks/{webhook}/deliveries/{sequence}/attempts"
     EVENT = "/events/{event}"
+    EVENT_EXPLANATION = "/events/{event}/explanation"
 
 
 class Links:

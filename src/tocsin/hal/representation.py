@@ -6,6 +6,7 @@ A member that has no value is left out, as a relation without a target is.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tocsin.domain.audit import AuditEntry
 from tocsin.domain.events import RESOURCE_TYPE, Event
 from tocsin.domain.guards import feedback_transitions, operation_transitions, report_transitions
 from tocsin.domain.resources import (
@@ -21,6 +22,7 @@ from tocsin.domain.resources import (
     Person,
     Place,
     Progression,
+    Replay,
     Report,
     Token,
     Webhook,
@@ -343,6 +345,7 @@ class Hal:
                 "organization": to(Target.ORGANIZATION, organization=one.organization_id),
                 "status": to(Target.WEBHOOK_STATUS, webhook=one.id),
                 "deliveries": to(Target.WEBHOOK_DELIVERIES, webhook=one.id),
+                "replays": to(Target.WEBHOOK_REPLAYS, webhook=one.id),
             },
         }
 
@@ -359,6 +362,7 @@ class Hal:
             "head": one.head,
             "pending": one.pending,
             "parked": one.parked,
+            "lost": one.lost,
             "_links": {
                 "self": to(Target.WEBHOOK_STATUS, webhook=webhook_id),
                 "webhook": to(Target.WEBHOOK, webhook=webhook_id),
@@ -416,6 +420,76 @@ class Hal:
             "reason": one.reason,
             **_given(statusCode=one.status, responseBody=body, address=one.address),
             "durations": {name: value / 1000 for name, value in durations.items() if value is not None},
+        }
+
+    def replay(self, one: Replay) -> Representation:
+        return {
+            "id": one.id,
+            "event": one.event,
+            "firstOrdinal": one.first_ordinal,
+            "lastOrdinal": one.last_ordinal,
+            "onlyFailed": one.only_failed,
+            "total": one.total,
+            "done": one.done,
+            "failed": one.failed,
+            "state": one.state,
+            "createdAt": moment(one.created_at),
+            "updatedAt": moment(one.updated_at),
+            "_links": {
+                "self": self.links.to(Target.REPLAY, webhook=one.webhook_id, replay=one.id),
+                "webhook": self.links.to(Target.WEBHOOK, webhook=one.webhook_id),
+            },
+        }
+
+    def replay_count(self, webhook_id: str, total: int, *, only_failed: bool) -> Representation:
+        """Of a dry run: there is no replay to link to."""
+        link = self.links.to(Target.WEBHOOK, webhook=webhook_id)
+        return {"dryRun": True, "onlyFailed": only_failed, "total": total, "_links": {"webhook": link}}
+
+    def explanation(
+        self,
+        webhook_id: str,
+        url: str,
+        state: str,
+        why: str,
+        then: str,
+        attempts: Sequence[Attempt],
+        request: str | None,
+    ) -> Representation:
+        """One webhook's part of why an event was or wasn't sent; `request`: a curl command."""
+        return {
+            "webhook": webhook_id,
+            "payloadUrl": url,
+            "state": state,
+            "why": why,
+            "next": then,
+            "attempts": [self.attempt(one) for one in attempts],
+            **_given(request=request),
+            "_links": {"webhook": self.links.to(Target.WEBHOOK, webhook=webhook_id)},
+        }
+
+    def explained(
+        self, event_id: str, event: str, sequence: int, total: int, webhooks: Sequence[Representation]
+    ) -> Representation:
+        return {
+            "id": event_id,
+            "event": event,
+            "sequence": sequence,
+            "total": total,
+            "_links": {
+                "self": self.links.to(Target.EVENT_EXPLANATION, event=event_id),
+                "event": self.links.to(Target.EVENT, event=event_id),
+            },
+            "_embedded": {"webhooks": list(webhooks)},
+        }
+
+    def audit_entry(self, one: AuditEntry) -> Representation:
+        return {
+            "at": moment(one.at),
+            "actor": one.actor,
+            "action": one.action,
+            "subject": one.subject,
+            "details": dict(one.details),
         }
 
     # Collections

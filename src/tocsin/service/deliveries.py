@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from tocsin.domain.audit import Action
 from tocsin.domain.errors import Conflict, NotFound
 from tocsin.domain.resources import Attempt, Delivery, DeliveryState
 from tocsin.domain.roles import Permission
+from tocsin.service.audit import record
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.webhooks import seen
@@ -59,6 +61,10 @@ class Deliveries:
             await stored.send_again(tx, row, delivery, AGAIN_REASON, now)
             await webhooks.promote(tx, row["endpoint_id"], now)
             await webhooks.wake(tx, row["endpoint_id"], now)
+            subject, organization_id = f"webhook:{webhook_id}", row["organization_id"]
+            await record(
+                self._context, tx, caller, Action.DELIVERY_REPEATED, organization_id, subject, sequence=sequence
+            )
             return await _found(tx, row, sequence)
 
         return await self._context.storage.write(change)

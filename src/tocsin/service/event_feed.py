@@ -1,7 +1,7 @@
 """The event feed: an organization's log, page by page, for whoever would rather read than be told."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,10 @@ POLL_SECONDS: Final = 1.0
 """What another process appended is seen after this at the latest."""
 WAITING_MAX: Final = 1_000
 """Readers that wait at once in one process."""
+FOLLOWING_MAX: Final = 200
+"""Streams open at once in one process."""
+HEARTBEAT_SECONDS: Final = 15.0
+PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class EventFeed:
         self._context = context
         self._appended = asyncio.Event()
         self._waiting = 0
+        self._following = 0
+        self._closed = False
         context.storage.on_append(self._wake)
 
     def _wake(self) -> None:
@@ -51,7 +57,7 @@ class EventFeed:
             appended = self._appended
             page = await self._page(organization_id, after, limit, event)
             left = give_up_at - asyncio.get_running_loop().time()
-            if page.events or left <= 0:
+            if page.events or left <= 0 or self._closed:
                 return page
             await self._wait(appended, min(left, POLL_SECONDS))
 
@@ -78,6 +84,32 @@ class EventFeed:
             pass
         finally:
             self._waiting -= 1
+
+    async def follow(
+        self, caller: Caller, organization_id: str, *, after: int, event: str | None
+    ) -> AsyncGenerator[Sequence[LoggedEvent], None]:
+        """Page by page, as they come, the first at once; an empty one every HEARTBEAT_SECONDS while nothing does.
+
+        Ends when the service stops. Raises as `read` does, and Unavailable where too many follow.
+        """
+        if self._following >= FOLLOWING_MAX:
+            raise Unavailable("Too many readers follow the events.", retry_after_seconds=5)
+        self._following += 1
+        try:
+            wait_seconds = 0.0
+            while not self._closed:
+                page = await self.read(
+                    caller, organization_id, after=after, limit=PAGE, event=event, wait_seconds=wait_seconds
+                )
+                after, wait_seconds = page.next_after, HEARTBEAT_SECONDS
+                yield page.events
+        finally:
+            self._following -= 1
+
+    def close(self) -> None:
+        """Let everybody who waits go: the service stops."""
+        self._closed = True
+        self._wake()
 
     async def get(self, caller: Caller, event_id: str) -> LoggedEvent:
         async with self._context.storage.read() as tx:

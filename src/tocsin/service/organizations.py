@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tocsin.domain.audit import Action
 from tocsin.domain.errors import Conflict, Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Member, Organization, Person, Point, Token
 from tocsin.domain.roles import Permission, Role
+from tocsin.service.audit import record
 from tocsin.service.authentication import TOKEN_BYTES, TOKEN_PREFIX, Authentication, digest, new_credential
-from tocsin.service.caller import Caller
+from tocsin.service.caller import OPERATOR, Caller
 from tocsin.service.context import Context
 from tocsin.storage import organizations as stored
 from tocsin.storage import people, places
@@ -54,6 +56,7 @@ class Organizations:
 
         async def insert(tx: Writing) -> Organization:
             organization, _ = await self._insert(tx, members, person_id)
+            await self._record_created(tx, caller, organization)
             return organization
 
         return await self._context.storage.write(insert)
@@ -67,12 +70,17 @@ class Organizations:
             person_id = row["id"] if row is not None else await self._person(tx, admin_email)
             organization, admin = await self._insert(tx, {"name": name}, person_id)
             await self._insert_token(tx, organization.id, "operator", (Role.ADMIN, Role.AGENT), None, credential)
+            await self._record_created(tx, OPERATOR, organization)
             link = None
             if row is None or row["password_hash"] is None:
                 link = await self._authentication.make_link(tx, person_id)
             return Created(organization, admin, credential, link)
 
         return await self._context.storage.write(insert)
+
+    async def _record_created(self, tx: Writing, caller: Caller, one: Organization) -> None:
+        subject = f"organization:{one.id}"
+        await record(self._context, tx, caller, Action.ORGANIZATION_CREATED, one.id, subject, name=one.name)
 
     async def _person(self, tx: Writing, email: str) -> str:
         now = self._context.clock.now()
@@ -122,6 +130,8 @@ class Organizations:
                 raise Forbidden("Only its admins change an organization.")
             values = {**given(members, COLUMNS), "updated_at": self._context.clock.now()}
             await tx.update(table, organization_id, values)
+            action, subject = Action.ORGANIZATION_CHANGED, f"organization:{organization_id}"
+            await record(self._context, tx, caller, action, organization_id, subject, members=sorted(members))
             return await _found(tx, organization_id)
 
         return await self._context.storage.write(change)
@@ -151,6 +161,9 @@ class Organizations:
                 raise Conflict("The person is a member already.", "person")
             member = Member(self._context.new_id(), person_id, organization_id, (), self._context.clock.now())
             await stored.insert_member(tx, member)
+            await record(
+                self._context, tx, caller, Action.MEMBER_ADDED, organization_id, f"member:{member.id}", person=person_id
+            )
             return member
 
         return await self._context.storage.write(insert)
@@ -167,6 +180,10 @@ class Organizations:
             if Role.AGENT in wanted and await stored.is_agent_elsewhere(tx, member.person_id, organization_id):
                 raise Conflict("The person is an agent of another organization.", "roles")
             await stored.set_roles(tx, member_id, wanted)
+            details = {"person": member.person_id, "roles": list(wanted)}
+            await record(
+                self._context, tx, caller, Action.MEMBER_CHANGED, organization_id, f"member:{member_id}", **details
+            )
             return await _member(tx, organization_id, member_id)
 
         return await self._context.storage.write(change)
@@ -179,6 +196,10 @@ class Organizations:
             member = await _member(tx, organization_id, member_id)
             await _an_admin_stays(tx, member)
             await stored.remove_member(tx, member_id)
+            details = {"person": member.person_id}
+            await record(
+                self._context, tx, caller, Action.MEMBER_REMOVED, organization_id, f"member:{member_id}", **details
+            )
 
         await self._context.storage.write(remove)
 
@@ -196,7 +217,12 @@ class Organizations:
         async def insert(tx: Writing) -> Token:
             if await stored.tokens_count(tx, organization_id) >= TOKENS_MAX:
                 raise Conflict(f"An organization has at most {TOKENS_MAX} tokens.")
-            return await self._insert_token(tx, organization_id, name, tuple(roles), expires_at, credential)
+            token = await self._insert_token(tx, organization_id, name, tuple(roles), expires_at, credential)
+            details = {"name": name, "roles": list(token.roles)}
+            await record(
+                self._context, tx, caller, Action.TOKEN_CREATED, organization_id, f"token:{token.id}", **details
+            )
+            return token
 
         return await self._context.storage.write(insert), credential
 
@@ -229,6 +255,10 @@ class Organizations:
             token = await _token(tx, caller, token_id)
             caller.require(Permission.MANAGE_TOKENS, token.organization_id)
             await stored.remove_token(tx, token_id)
+            details = {"name": token.name}
+            await record(
+                self._context, tx, caller, Action.TOKEN_REMOVED, token.organization_id, f"token:{token_id}", **details
+            )
 
         await self._context.storage.write(remove)
 

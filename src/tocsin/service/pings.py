@@ -6,12 +6,14 @@ from tocsin.delivery import recipient
 from tocsin.delivery.outcome import Durations, Outcome, OutcomeKind
 from tocsin.delivery.request import head
 from tocsin.delivery.target import RefusedUrl, Target
+from tocsin.domain.audit import Action
 from tocsin.domain.resources import Attempt
 from tocsin.domain.roles import Permission
 from tocsin.hal.encoding import encode
+from tocsin.service.audit import record
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
-from tocsin.service.webhooks import Webhooks, seen
+from tocsin.service.webhooks import Webhooks, sealed, seen
 from tocsin.storage.interface import Row, Writing
 from tocsin.storage.records import LoggedEvent
 from tocsin.storage.schema import attempts
@@ -39,7 +41,7 @@ class Pings:
         now = self._context.clock.now()
         outcome = await self._send(row, now)
         delivered = outcome.kind is OutcomeKind.RESPONSE and outcome.status is not None and outcome.status < 300
-        await self._record(row, outcome, now, delivered=delivered)
+        await self._record(caller, row, outcome, now, delivered=delivered)
         durations = outcome.durations
         return Attempt(
             number=1,
@@ -57,17 +59,8 @@ class Pings:
         )
 
     async def _send(self, row: Row, now: int) -> Outcome:
-        sealed = recipient.Sealed(
-            row["id"],
-            row["payload_url"],
-            row["signature"],
-            row["headers"],
-            row["secret"],
-            row["previous_secret"],
-            row["previous_secret_until"],
-        )
         try:
-            ready = recipient.ready(sealed, self._context.vault)
+            ready = recipient.ready(sealed(row), self._context.vault)
         except RefusedUrl as error:
             return Outcome(OutcomeKind.UNREADY, f"The notification could not be made: {error}.", Durations(0))
         representation = encode(self._context.hal.webhook(self._webhooks.webhook(row)))
@@ -75,7 +68,7 @@ class Pings:
         event = LoggedEvent(row["organization_id"], 0, PING, 0, self._context.new_id(), row["id"], now, body)
         return await self._pinger.post(ready.target, head(ready, event, now), body)
 
-    async def _record(self, row: Row, outcome: Outcome, now: int, *, delivered: bool) -> None:
+    async def _record(self, caller: Caller, row: Row, outcome: Outcome, now: int, *, delivered: bool) -> None:
         """As sequence 0: it is nobody's delivery."""
         durations = outcome.durations
 
@@ -93,5 +86,7 @@ class Pings:
                 "total_us": durations.total,
             }
             await tx.insert(attempts, values)
+            subject, result = f"webhook:{row['id']}", {"outcome": outcome.kind.value, "status": outcome.status}
+            await record(self._context, tx, caller, Action.WEBHOOK_PINGED, row["organization_id"], subject, **result)
 
         await self._context.storage.write(insert)

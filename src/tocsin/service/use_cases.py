@@ -2,23 +2,28 @@
 
 from tocsin.delivery.resolver import Resolver
 from tocsin.metrics import Metrics
+from tocsin.service.audit import Audit
 from tocsin.service.authentication import Authentication
 from tocsin.service.context import Context
 from tocsin.service.deliveries import Deliveries
 from tocsin.service.directory import Directory
 from tocsin.service.event_feed import EventFeed
+from tocsin.service.explanations import Explanations
 from tocsin.service.feedbacks import Feedbacks
+from tocsin.service.housekeeping import Housekeeping, Retention
 from tocsin.service.operations import Operations
 from tocsin.service.organizations import Organizations
 from tocsin.service.people import People
 from tocsin.service.pings import Pinger, Pings
+from tocsin.service.replays import Replays
 from tocsin.service.reports import Reports
 from tocsin.service.statistics import Watch
 from tocsin.service.webhooks import Webhooks
 
 
 class UseCases:
-    def __init__(self, context: Context, resolver: Resolver, pinger: Pinger) -> None:
+    def __init__(self, context: Context, resolver: Resolver, pinger: Pinger, retention: Retention) -> None:
+        metrics = Metrics()
         self.context = context
         self.hal = context.hal
         self.authentication = Authentication(context)
@@ -31,5 +36,9 @@ class UseCases:
         self.webhooks = Webhooks(context, resolver)
         self.pings = Pings(context, self.webhooks, pinger)
         self.deliveries = Deliveries(context)
+        self.replays = Replays(context)
+        self.explanations = Explanations(context)
+        self.audit = Audit(context)
+        self.housekeeping = Housekeeping(context, metrics, retention)
         self.event_feed = EventFeed(context)
-        self.watch = Watch(context, Metrics())
+        self.watch = Watch(context, metrics)

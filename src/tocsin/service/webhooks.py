@@ -15,17 +15,19 @@ from sqlalchemy import ColumnElement
 from tocsin.clock import SECOND
 from tocsin.delivery import signing, target
 from tocsin.delivery.address import REASON, Refused, refusal
-from tocsin.delivery.recipient import headers_purpose, secret_purpose
+from tocsin.delivery.recipient import Sealed, headers_purpose, secret_purpose
 from tocsin.delivery.resolver import Resolver
+from tocsin.domain.audit import Action
 from tocsin.domain.errors import Invalid, NotFound, Violation
 from tocsin.domain.events import Event
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Webhook, WebhookStatus
 from tocsin.domain.roles import Permission
+from tocsin.service.audit import record
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.names import resolved
-from tocsin.storage import organizations
+from tocsin.storage import organizations, replays
 from tocsin.storage import webhooks as stored
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import RetryState
@@ -37,6 +39,8 @@ DISABLED_BY_OWNER: Final = "Disabled by its owner."
 
 PLAIN: Final = ("description", "signature", "max_in_flight", "rate_per_second")
 """Members that are columns by the same name."""
+TOLD: Final = {"event": "event", "payload_url": "payloadUrl", "enabled": "enabled", "resume": "resume"}
+"""Members whose new values the audit tells; of the others only that they changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +84,17 @@ class Webhooks:
                 **{name: members[name] for name in PLAIN if name in members},
             }
             await tx.insert(table, row)
+            details = {"event": event.value, "payloadUrl": members["payload_url"]}
+            await self._record(tx, caller, Action.WEBHOOK_CREATED, row, **details)
             return await self._read(tx, webhook_id)
 
         webhook = await self._context.storage.write(insert)
         return Created(webhook, signing.format_secret(secret))
+
+    async def _record(self, tx: Writing, caller: Caller, action: Action, row: Any, **details: Any) -> None:
+        """In the audit, with the webhook as its subject."""
+        subject = f"webhook:{row['id']}"
+        await record(self._context, tx, caller, action, row["organization_id"], subject, **details)
 
     async def _require_organization(self, tx: Reading, caller: Caller, organization_id: str) -> None:
         if await organizations.find(tx, organization_id) is None or not caller.belongs(organization_id):
@@ -134,6 +145,8 @@ class Webhooks:
             for endpoint_id in {row["endpoint_id"], values.get("endpoint_id", row["endpoint_id"])}:
                 await stored.promote(tx, endpoint_id, now)
                 await stored.wake(tx, endpoint_id, now)
+            shown = {TOLD[name]: members[name] for name in TOLD if name in members}
+            await self._record(tx, caller, Action.WEBHOOK_CHANGED, row, members=sorted(members), **shown)
             return await self._read(tx, webhook_id)
 
         return await self._context.storage.write(change)
@@ -144,6 +157,7 @@ class Webhooks:
             waiting = tuple(RetryState)
             changes = {"endpoint_id": endpoint_id}
             await stored.change_parked(tx, row["id"], waiting, changes)
+            await replays.move(tx, row["id"], endpoint_id)
         return {"payload_url": given, "endpoint_id": endpoint_id}
 
     async def _begin_at_head(self, tx: Writing, row: Row, event: Event, now: int) -> dict[str, Any]:
@@ -172,6 +186,7 @@ class Webhooks:
         """What waits, parked or not, is left out; returns the head of the webhook's event type."""
         head = await stored.head(tx, row["organization_id"], Event(row["event"]), lock=True)
         await stored.skip(tx, row, head, reason, now)
+        await replays.stop(tx, row["id"], now)
         changes = {"state": RetryState.SKIPPED.value, "next_attempt_at": None, "reason": reason}
         await stored.change_parked(tx, row["id"], stored.PARKED, changes)
         return head
@@ -192,6 +207,7 @@ class Webhooks:
                 "updated_at": now,
             }
             await tx.update(table, webhook_id, values)
+            await self._record(tx, caller, Action.SECRET_ROTATED, row, overlapSeconds=overlap_seconds)
             await stored.wake(tx, row["endpoint_id"], now)
             return await self._read(tx, webhook_id)
 
@@ -209,7 +225,10 @@ class Webhooks:
         async def remove(tx: Writing) -> None:
             row = await seen(tx, caller, webhook_id, lock=True)
             caller.require(Permission.MANAGE_WEBHOOKS, row["organization_id"])
+            await replays.remove(tx, webhook_id)
             await stored.remove(tx, webhook_id, row["endpoint_id"])
+            details = {"event": row["event"], "payloadUrl": row["payload_url"]}
+            await self._record(tx, caller, Action.WEBHOOK_REMOVED, row, **details)
             now = self._context.clock.now()
             await stored.promote(tx, row["endpoint_id"], now)
             await stored.wake(tx, row["endpoint_id"], now)
@@ -232,6 +251,7 @@ class Webhooks:
             head=head,
             pending=head - row["cursor"],
             parked=parked,
+            lost=row["lost"],
             reason=_reason(row, endpoint),
             failing_since=endpoint["failing_since"],
             next_attempt_at=next_attempt_at if row["enabled"] else None,
@@ -283,6 +303,19 @@ async def seen(tx: Reading, caller: Caller, webhook_id: str, *, lock: bool = Fal
     if row is None or not caller.belongs(row["organization_id"]):
         raise NotFound("There is no such webhook.")
     return row
+
+
+def sealed(row: Row) -> Sealed:
+    """What sending to the webhook takes, still sealed."""
+    return Sealed(
+        row["id"],
+        row["payload_url"],
+        row["signature"],
+        row["headers"],
+        row["secret"],
+        row["previous_secret"],
+        row["previous_secret_until"],
+    )
 
 
 def _refused(refused: Refused) -> Invalid:

@@ -59,9 +59,11 @@ def _state(found: Any, cursor: int) -> ColumnElement[str]:
     paused = case(
         (found.c.parked_state == RetryState.PAUSED.value, DeliveryState.HELD.value), else_=found.c.parked_state
     )
+    ended = found.c.parked_state.in_((RetryState.FAILED.value, RetryState.SKIPPED.value))
     return case(
-        (found.c.parked_state.is_not(None), paused),
+        (and_(found.c.parked_state.is_not(None), ~ended), paused),
         (found.c.delivered_at.is_not(None), literal(DeliveryState.DELIVERED.value)),
+        (ended, found.c.parked_state),
         (found.c.skipped_reason.is_not(None), literal(DeliveryState.SKIPPED.value)),
         (found.c.ordinal <= cursor, literal(DeliveryState.DELIVERED.value)),
         else_=literal(DeliveryState.PENDING.value),
@@ -120,13 +122,30 @@ def _delivery(webhook: Row, row: Row) -> Delivery:
 def _reason(row: Row, state: DeliveryState) -> str:
     if row["parked_state"] == RetryState.PAUSED.value:
         return PAUSED_REASON
-    if row["parked_state"] is not None:
+    if row["parked_state"] == state.value:
         return str(row["parked_reason"])
     known: Mapping[DeliveryState, str] = {
         DeliveryState.DELIVERED: DELIVERED_REASON,
         DeliveryState.SKIPPED: str(row["skipped_reason"]),
     }
     return known.get(state, PENDING_REASON)
+
+
+async def held_behind(tx: Reading, webhook: Row, delivery: Delivery) -> Row | None:
+    """`sequence` and `reason` of what a held delivery waits for: the first of its resource at the endpoint."""
+    earlier = (
+        select(retries.c.sequence, retries.c.reason)
+        .where(
+            retries.c.endpoint_id == webhook["endpoint_id"],
+            retries.c.resource_id == delivery.resource_id,
+            retries.c.replay_id == "",
+            retries.c.state.in_((RetryState.RETRYING.value, RetryState.HELD.value)),
+            retries.c.sequence < delivery.sequence,
+        )
+        .order_by(retries.c.sequence)
+        .limit(1)
+    )
+    return await tx.row(earlier)
 
 
 async def attempts_of(tx: Reading, webhook_id: str, sequence: int) -> Sequence[Attempt]:

@@ -96,6 +96,8 @@ class Stretch:
     event: str
     after: int
     limit: int
+    failed_of: str | None = None
+    """Only the events that were given up for this webhook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,9 @@ class ReadAnswer:
     events: tuple[tuple[LoggedEvent, ...], ...]
     """For each stretch asked for, in order; shorter than its limit where the log ends."""
     retries: tuple[DueRetry, ...]
-    blocked: frozenset[str]
-    """Of the resources in `events`: those with a delivery at this endpoint that waits or is held."""
+    blocked: frozenset[tuple[str, str]]
+    """(replay_id, resource_id), of the resources in `events`: those with a delivery at this endpoint that waits or is
+    held."""
 
 
 class AttemptRecord(NamedTuple):
@@ -157,6 +160,7 @@ class Parked:
 
     webhook_id: str
     replay_id: str
+    revision: int
     organization_id: str
     sequence: int
     ordinal: int
@@ -169,14 +173,12 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class CursorMove:
-    """`done` counts deliveries of a replay settled since the last move; 0 for a webhook."""
+    """Of a webhook, or of a replay (`replay_id`)."""
 
     webhook_id: str
     replay_id: str
     revision: int
     cursor: int
-    done: int = 0
-    finished: bool = False
 
 
 @dataclass(slots=True)
@@ -190,8 +192,6 @@ class Settlement:
     parked: list[Parked] = field(default_factory=list)
     settled_retries: list[tuple[str, str, int, str]] = field(default_factory=list)
     """(webhook_id, replay_id, sequence, resource_id) of parked deliveries that are delivered: their rows go."""
-    freed_resources: set[str] = field(default_factory=set)
-    """Resources whose first parked delivery is settled or given up: the next held one becomes due."""
     health: EndpointHealth | None = None
     disable_reason: str | None = None
     """Not None: every webhook of the endpoint is disabled with this reason."""
@@ -207,5 +207,5 @@ class Settled:
 
     endpoint_id: str
     lost: bool
-    unblocked: frozenset[str] = frozenset()
-    """Of the resources touched: those with nothing parked at this endpoint any more."""
+    unblocked: frozenset[tuple[str, str]] = frozenset()
+    """(replay_id, resource_id) of those touched: nothing of them is parked at this endpoint any more."""

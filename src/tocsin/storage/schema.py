@@ -53,7 +53,7 @@ class RetryState(StrEnum):
 
 
 class ReplayState(StrEnum):
-    RUNNING = "running"  # the worker, at the last event of the range; the owner, by DELETE
+    RUNNING = "running"  # the worker, when the range is behind and nothing of it waits; the owner, by DELETE
     DONE = "done"
     STOPPED = "stopped"
 
@@ -350,6 +350,7 @@ webhooks = Table(
     Column("rate_per_second", Float),
     Column("cursor", BigInteger, nullable=False),  # the ordinal up to which events are settled or parked
     Column("since", BigInteger, nullable=False),  # the ordinal after which events are owed
+    Column("lost", BigInteger, nullable=False, server_default="0"),  # events pruned before they could be delivered
     Column(
         "revision", Integer, nullable=False, server_default="0"
     ),  # of event, URL, enabled, cursor: a worker's results for an older one are dropped
@@ -438,7 +439,6 @@ replays = Table(
     Column("cursor", BigInteger, nullable=False),
     Column("only_failed", Boolean, nullable=False, server_default=false()),
     Column("total", BigInteger, nullable=False),
-    Column("done", BigInteger, nullable=False, server_default="0"),
     Column("state", Text, one_of("state", ReplayState), nullable=False),
     Column("revision", Integer, nullable=False, server_default="0"),
     moment("created_at"),

@@ -77,6 +77,15 @@ SELECT sequence, event, ordinal, id, resource_id, occurred_at, body FROM events
 WHERE organization_id = :organization_id AND event = :event AND ordinal > :after
 ORDER BY ordinal LIMIT :limit
 
+-- name: failed_stretch
+-- As `stretch`, of the events that were given up for one webhook, and not delivered by a replay since.
+SELECT e.sequence, e.event, e.ordinal, e.id, e.resource_id, e.occurred_at, e.body FROM events AS e
+WHERE e.organization_id = :organization_id AND e.event = :event AND e.ordinal > :after
+  AND EXISTS (SELECT 1 FROM retries AS r
+              WHERE r.webhook_id = :failed_of AND r.sequence = e.sequence AND r.replay_id = '' AND r.state = 'failed')
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.webhook_id = :failed_of AND a.sequence = e.sequence AND a.delivered = 1)
+ORDER BY e.ordinal LIMIT :limit
+
 -- name: due_retries
 SELECT r.webhook_id, r.replay_id, r.attempts, e.organization_id, e.sequence, e.event, e.ordinal, e.id, e.resource_id,
        e.occurred_at, e.body
@@ -93,7 +102,7 @@ WHERE r.endpoint_id = :endpoint_id AND r.state = 'retrying'
 ORDER BY r.sequence <= :after, r.sequence LIMIT :limit
 
 -- name: blocked
-SELECT DISTINCT resource_id FROM retries
+SELECT DISTINCT replay_id, resource_id FROM retries
 WHERE endpoint_id = :endpoint_id AND state IN ('retrying', 'held') AND resource_id IN (SELECT value FROM json_each(:resources))
 
 -- name: holds_lease
@@ -109,20 +118,34 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 UPDATE webhooks SET cursor = max(cursor, :cursor)
 WHERE id = :webhook_id AND revision = :revision AND endpoint_id = :endpoint_id
 
+-- name: make_uncertain
+-- A cursor was not moved over what was delivered, because its webhook was changed: whoever leases next must ask.
+UPDATE endpoints SET uncertain = 1 WHERE id = :endpoint_id
+
 -- name: move_replay
 -- A replay's revision counts with its webhook's, so that a change of either drops what an older one produced.
-UPDATE replays SET cursor = max(cursor, :cursor), done = done + :done, updated_at = :now,
-    state = CASE WHEN :finished THEN 'done' ELSE state END
+UPDATE replays SET cursor = max(cursor, :cursor), updated_at = :now
 WHERE id = :replay_id AND state = 'running'
   AND revision + (SELECT w.revision FROM webhooks AS w WHERE w.id = webhook_id) = :revision
 
+-- name: end_replays
+-- A replay is done when its cursor is at the end of its range and none of its deliveries waits any more.
+UPDATE replays SET state = 'done', updated_at = :now
+WHERE endpoint_id = :endpoint_id AND state = 'running' AND cursor >= last_ordinal
+  AND NOT EXISTS (SELECT 1 FROM retries AS r WHERE r.webhook_id = replays.webhook_id AND r.replay_id = replays.id
+                  AND r.state IN ('retrying', 'held', 'paused'))
+
 -- name: park
--- Only for a webhook that is still here, still at this endpoint.
+-- Only for a webhook that is still here, still at this endpoint, and as it was when it was leased; of a replay, only while
+-- it runs. What is dropped here is still ahead of the cursor, or parked already.
 INSERT INTO retries (webhook_id, sequence, replay_id, organization_id, endpoint_id, ordinal, resource_id, state, attempts,
                      next_attempt_at, reason, created_at)
 SELECT :webhook_id, :sequence, :replay_id, :organization_id, :endpoint_id, :ordinal, :resource_id, :state, :attempts,
        :next_attempt_at, :reason, :now
-WHERE EXISTS (SELECT 1 FROM webhooks WHERE id = :webhook_id AND endpoint_id = :endpoint_id)
+WHERE EXISTS (
+    SELECT 1 FROM webhooks AS w WHERE w.id = :webhook_id AND w.endpoint_id = :endpoint_id
+      AND :revision = w.revision + CASE WHEN :replay_id = '' THEN 0 ELSE
+          (SELECT p.revision FROM replays AS p WHERE p.id = :replay_id AND p.state = 'running') END)
 ON CONFLICT (webhook_id, sequence, replay_id) DO UPDATE SET
     state = excluded.state, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, reason = excluded.reason
 
@@ -130,16 +153,19 @@ ON CONFLICT (webhook_id, sequence, replay_id) DO UPDATE SET
 DELETE FROM retries WHERE webhook_id = :webhook_id AND replay_id = :replay_id AND sequence = :sequence
 
 -- name: promote
--- The first delivery of a resource at an endpoint is never `held`: there is nothing before it to wait for.
+-- The first delivery of a resource in a series at an endpoint is never `held`: there is nothing before it to wait for.
 UPDATE retries SET state = 'retrying', next_attempt_at = :now
-WHERE endpoint_id = :endpoint_id AND resource_id = :resource_id AND state = 'held'
-  AND (sequence, webhook_id, replay_id) = (
-      SELECT f.sequence, f.webhook_id, f.replay_id FROM retries AS f
-      WHERE f.endpoint_id = :endpoint_id AND f.resource_id = :resource_id AND f.state IN ('retrying', 'held')
-      ORDER BY f.sequence, f.webhook_id, f.replay_id LIMIT 1)
+WHERE endpoint_id = :endpoint_id AND resource_id = :resource_id AND replay_id = :replay_id AND state = 'held'
+  AND (sequence, webhook_id) = (
+      SELECT f.sequence, f.webhook_id FROM retries AS f
+      WHERE f.endpoint_id = :endpoint_id AND f.resource_id = :resource_id AND f.replay_id = :replay_id
+        AND f.state IN ('retrying', 'held')
+      ORDER BY f.sequence, f.webhook_id LIMIT 1)
 
 -- name: still_blocked
-SELECT 1 FROM retries WHERE endpoint_id = :endpoint_id AND resource_id = :resource_id AND state IN ('retrying', 'held') LIMIT 1
+SELECT 1 FROM retries
+WHERE endpoint_id = :endpoint_id AND resource_id = :resource_id AND replay_id = :replay_id
+  AND state IN ('retrying', 'held') LIMIT 1
 
 -- name: write_health
 UPDATE endpoints SET consecutive_failures = :consecutive_failures, failing_resources = :failing_resources,
@@ -153,12 +179,16 @@ UPDATE retries SET state = 'paused' WHERE endpoint_id = :endpoint_id AND state I
 -- name: disable
 UPDATE webhooks SET enabled = 0, disabled_reason = :reason, revision = revision + 1, updated_at = :now
 WHERE endpoint_id = :endpoint_id AND enabled = 1
-RETURNING id
+RETURNING id, organization_id
+
+-- name: record_disabled
+INSERT INTO audit (organization_id, at, actor, action, subject, details)
+VALUES (:organization_id, :now, :actor, :action, :subject, :details)
 
 -- name: release
 -- Due again: at once if something came meanwhile, else with the next retry or when the holder said; never earlier than
 -- the breaker or Retry-After allows. `again` is read from the very row that is released, so no wake-up is lost.
-UPDATE endpoints SET lease_owner = NULL, lease_token = NULL, again = 0, uncertain = :uncertain,
+UPDATE endpoints SET lease_owner = NULL, lease_token = NULL, again = 0, uncertain = max(uncertain, :uncertain),
     due_at = CASE
         WHEN NOT EXISTS (SELECT 1 FROM webhooks AS w WHERE w.endpoint_id = endpoints.id AND w.enabled = 1) THEN NULL
         WHEN again = 1 THEN max(:now, not_before)

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from tocsin.clock import SECOND, Clock
+from tocsin.domain.audit import SERVICE, Action
 from tocsin.storage.records import (
     DueRetry,
     EndpointHealth,
@@ -192,7 +193,8 @@ def _stretch(
     """Endpoints at the same place of the same log share one read, and the bytes."""
     found = shared.get(stretch)
     if found is None:
-        rows = connection.execute(SQL["stretch"], asdict(stretch)).fetchall()
+        name = "stretch" if stretch.failed_of is None else "failed_stretch"
+        rows = connection.execute(SQL[name], asdict(stretch)).fetchall()
         found = shared[stretch] = tuple(LoggedEvent(stretch.organization_id, *row) for row in rows)
     return found
 
@@ -208,10 +210,10 @@ def _retries(connection: sqlite3.Connection, request: ReadRequest, now: int) -> 
 
 def _blocked(
     connection: sqlite3.Connection, endpoint_id: str, events: Iterable[Iterable[LoggedEvent]]
-) -> frozenset[str]:
+) -> frozenset[tuple[str, str]]:
     resources = json.dumps(sorted({event.resource_id for stretch in events for event in stretch}))
     rows = connection.execute(SQL["blocked"], {"endpoint_id": endpoint_id, "resources": resources})
-    return frozenset(row["resource_id"] for row in rows)
+    return frozenset((row["replay_id"], row["resource_id"]) for row in rows)
 
 
 def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: int) -> list[Settled]:
@@ -231,36 +233,49 @@ def _settle_one(connection: sqlite3.Connection, settlement: Settlement, now: int
         health["failing_resources"] = json.dumps(settlement.health.failing_resources)
         connection.execute(SQL["write_health"], {**key, **health})
     if settlement.disable_reason is not None:
-        connection.execute(SQL["disable"], {**key, "reason": settlement.disable_reason, "now": now}).fetchall()
-        connection.execute(SQL["pause_parked"], key)
+        _disable(connection, key, settlement.disable_reason, now)
     if settlement.release:
         release = {"due_at": settlement.due_at, "uncertain": settlement.uncertain, "now": now}
         connection.execute(SQL["release"], {**key, **release})
     return Settled(settlement.endpoint_id, lost=False, unblocked=unblocked)
 
 
+def _disable(connection: sqlite3.Connection, key: Mapping[str, Any], reason: str, now: int) -> None:
+    """Every webhook of the endpoint, as the audit tells."""
+    disabled = connection.execute(SQL["disable"], {**key, "reason": reason, "now": now}).fetchall()
+    connection.execute(SQL["pause_parked"], key)
+    entry = {"now": now, "actor": SERVICE, "action": Action.WEBHOOK_DISABLED, "details": json.dumps({"reason": reason})}
+    subjects = [
+        {**entry, "organization_id": row["organization_id"], "subject": f"webhook:{row['id']}"} for row in disabled
+    ]
+    connection.executemany(SQL["record_disabled"], subjects)
+
+
 def _move_cursors(connection: sqlite3.Connection, settlement: Settlement, now: int) -> None:
     for move in settlement.cursors:
         parameters = {**asdict(move), "endpoint_id": settlement.endpoint_id, "now": now}
-        connection.execute(SQL["move_replay" if move.replay_id else "move_cursor"], parameters)
+        if not connection.execute(SQL["move_replay" if move.replay_id else "move_cursor"], parameters).rowcount:
+            connection.execute(SQL["make_uncertain"], parameters)
 
 
-def _write_parked(connection: sqlite3.Connection, settlement: Settlement, now: int) -> frozenset[str]:
-    """Park and unpark; then no resource's first delivery is held. Returns the resources with nothing parked."""
+def _write_parked(connection: sqlite3.Connection, settlement: Settlement, now: int) -> frozenset[tuple[str, str]]:
+    """Park and unpark; then no resource's first delivery is held. Returns those with nothing parked any more."""
     here = {"endpoint_id": settlement.endpoint_id, "now": now}
     for webhook_id, replay_id, sequence, _ in settlement.settled_retries:
         key = {"webhook_id": webhook_id, "replay_id": replay_id, "sequence": sequence}
         connection.execute(SQL["unpark"], key)
     for parked in settlement.parked:
         connection.execute(SQL["park"], {**here, **asdict(parked)})
-    touched = {resource_id for *_, resource_id in settlement.settled_retries}
-    touched |= settlement.freed_resources | {parked.resource_id for parked in settlement.parked}
+    touched = {(replay_id, resource_id) for _, replay_id, _, resource_id in settlement.settled_retries}
+    touched |= {(parked.replay_id, parked.resource_id) for parked in settlement.parked}
     blocked = set()
-    for resource_id in touched:
-        resource = {**here, "resource_id": resource_id}
+    for replay_id, resource_id in sorted(touched):
+        resource = {**here, "replay_id": replay_id, "resource_id": resource_id}
         connection.execute(SQL["promote"], resource)
         if connection.execute(SQL["still_blocked"], resource).fetchone() is not None:
-            blocked.add(resource_id)
+            blocked.add((replay_id, resource_id))
+    if any(replay_id for replay_id, _ in touched) or any(move.replay_id for move in settlement.cursors):
+        connection.execute(SQL["end_replays"], here)
     return frozenset(touched - blocked)
 
 

@@ -3,7 +3,7 @@
 A worker's results are conditional on a webhook's `revision`: every change of what a worker reads bumps it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, null, or_, select, update
@@ -78,6 +78,15 @@ async def find(tx: Reading, webhook_id: str, *, lock: bool = False) -> Row | Non
     return await tx.row(_WEBHOOK_LOCKED if lock else _WEBHOOK, id=webhook_id)
 
 
+async def subscribed(tx: Reading, organization_id: str, event: str, limit: int) -> tuple[Sequence[Row], int]:
+    """The oldest webhooks of an organization for an event type, at most `limit`; and how many there are."""
+    where = (webhooks.c.organization_id == organization_id, webhooks.c.event == event)
+    counted = await tx.row(select(func.count().label("found")).select_from(webhooks).where(*where))
+    assert counted is not None
+    ordered = select(webhooks).where(*where).order_by(webhooks.c.created_at, webhooks.c.id)
+    return await tx.rows(ordered.limit(limit)), counted["found"]
+
+
 async def head(tx: Reading, organization_id: str, event: Event, *, lock: bool = False) -> int:
     """The newest ordinal of one event type; locked, nothing is appended beside whoever begins there."""
     row = await tx.row(_HEAD_LOCKED if lock else _HEAD, organization_id=organization_id, event=event.value)
@@ -124,11 +133,12 @@ async def change_parked(tx: Writing, webhook_id: str, before: tuple[str, ...], v
 
 
 async def promote(tx: Writing, endpoint_id: str, now: int) -> None:
-    """No resource's first waiting delivery at the endpoint is held: there is nothing before it to wait for."""
+    """No resource's first waiting delivery in a series at the endpoint is held: it has nothing to wait for."""
     earlier = retries.alias("earlier")
     before = and_(
         earlier.c.endpoint_id == retries.c.endpoint_id,
         earlier.c.resource_id == retries.c.resource_id,
+        earlier.c.replay_id == retries.c.replay_id,
         earlier.c.state.in_(ACTIVE),
         earlier.c.sequence < retries.c.sequence,
     )

@@ -1,0 +1,52 @@
+"""What goes in order by itself at an endpoint: its live events, or one replay. Pure.
+
+Within a series a resource is *claimed* by the delivery of it that is ready or in flight; others of it wait behind.
+"""
+
+from collections import deque
+
+from tocsin.delivery.source import Delivery
+
+
+class Series:
+    """Deliveries read and not ended; `ready` ones may start in any number, since each is of another resource."""
+
+    __slots__ = ("in_flight", "queued", "ready", "replay_id", "waiting")
+
+    def __init__(self, replay_id: str) -> None:
+        self.replay_id = replay_id
+        """Empty: the live events."""
+        self.ready: deque[Delivery] = deque()
+        self.waiting: dict[str, deque[Delivery]] = {}
+        """By claimed resource: what waits behind."""
+        self.queued = 0
+        """Read, and neither started nor parked."""
+        self.in_flight = 0
+
+    def queue(self, delivery: Delivery) -> None:
+        """Ready, or behind what claims its resource."""
+        self.queued += 1
+        behind = self.waiting.get(delivery.event.resource_id)
+        if behind is None:
+            self.waiting[delivery.event.resource_id] = deque()
+            self.ready.append(delivery)
+        else:
+            behind.append(delivery)
+
+    def started(self) -> None:
+        self.queued -= 1
+        self.in_flight += 1
+
+    def go_on(self, resource_id: str) -> None:
+        """The resource's next delivery takes over its claim."""
+        behind = self.waiting[resource_id]
+        if behind:
+            self.ready.append(behind.popleft())
+        else:
+            del self.waiting[resource_id]
+
+    def give_way(self, resource_id: str) -> deque[Delivery]:
+        """The resource's claim ends; returns what waited behind."""
+        behind = self.waiting.pop(resource_id)
+        self.queued -= len(behind)
+        return behind
