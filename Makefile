@@ -4,9 +4,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 MINUTES ?= 5
+HOURS ?= 2
+DELIVERIES ?= 0
+PROCESSES ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench crash lock
+.PHONY: help demo serve test check bench crash simulate lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -39,6 +42,10 @@ bench: $(READY) ## measure what the docs quote
 
 crash: $(READY) ## kill processes under load for MINUTES=5
 	TOCSIN_CRASH_SECONDS=$$(( $(MINUTES) * 60 )) $(BIN)/python -m pytest -q tests/crash
+
+simulate: $(READY) ## simulate the worker from SEED on, HOURS=2 of virtual time each, until DELIVERIES=0
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --hours $(HOURS) --deliveries $(DELIVERIES) --processes $(PROCESSES) \
+		$(if $(SEED),--seed $(SEED))
 
 lock: ## compile requirements.lock anew (needs uv)
 	uv pip compile --group dev pyproject.toml --python-version 3.11 --universal --generate-hashes \

@@ -181,6 +181,39 @@ async def test_who_takes_over_skips_what_was_delivered_beyond_the_cursor(
     assert second.subscriptions[0].settled == {2}
 
 
+async def test_what_was_parked_of_another_event_type_settles_nothing_of_this_one(
+    storage: Storage, bordeaux: City
+) -> None:
+    webhook = await bordeaux.webhook("reportCreated", URL)
+    report, *_ = [await bordeaux.report() for _ in range(3)]
+    await storage.notice()
+    (leased,) = await storage.lease("me", 10, 10, 30)
+    parked = Parked(webhook["id"], "", 0, leased.organization_id, 3, 3, "r", "retrying", 1, 2**60, "x")
+    await storage.settle([Settlement(leased.id, leased.token, parked=[parked], release=True, uncertain=True)])
+    await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"event": "reportStateChanged"})
+    await bordeaux.move(report, "accept", "hold", "progress")
+    await storage.notice()
+    (leased,) = await storage.lease("me", 10, 10, 30)
+    assert (leased.subscriptions[0].cursor, leased.subscriptions[0].settled) == (0, frozenset())
+
+
+async def test_what_a_worker_parks_for_a_webhook_that_changed_meanwhile_is_dropped(
+    storage: Storage, bordeaux: City
+) -> None:
+    webhook = await bordeaux.webhook("reportCreated", URL)
+    await bordeaux.report()
+    await storage.notice()
+    (leased,) = await storage.lease("me", 10, 10, 30)
+    await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"enabled": False})
+    parked = Parked(webhook["id"], "", 0, leased.organization_id, 1, 1, "r", "retrying", 1, 5, "x")
+    move = CursorMove(webhook["id"], "", leased.subscriptions[0].revision, 1)
+    done = [attempt(webhook["id"], 1, delivered=False)]
+    await storage.settle([Settlement(leased.id, leased.token, done, [move], [parked], release=True)])
+    assert await rows(storage, retries) == []
+    (endpoint,) = await rows(storage, endpoints)
+    assert (endpoint["due_at"], endpoint["uncertain"]) == (None, 1)
+
+
 async def test_results_for_a_webhook_that_changed_meanwhile_are_dropped(storage: Storage, bordeaux: City) -> None:
     webhook = await bordeaux.webhook("reportCreated", URL)
     await bordeaux.report()

@@ -9,23 +9,22 @@ The database is the truth: an error of it ends the turn, what was to be written 
 """
 
 import asyncio
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from tocsin.clock import Clock
 from tocsin.delivery import recipient
+from tocsin.delivery.connection import Limits
 from tocsin.delivery.endpoint import Lane
 from tocsin.delivery.outcome import Durations, Outcome, OutcomeKind
 from tocsin.delivery.policy import Policy, Standing, Verdict, standing
 from tocsin.delivery.request import Recipient, head
-from tocsin.delivery.sender import Post, Sender
 from tocsin.delivery.source import Delivery
-from tocsin.delivery.target import RefusedUrl
+from tocsin.delivery.target import RefusedUrl, Target
 from tocsin.metrics import Metrics
 from tocsin.storage.interface import Storage
 from tocsin.storage.records import ReadRequest, Settled, Settlement, Subscription
@@ -53,6 +52,25 @@ DATABASE_PAUSE_SECONDS: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
+class Interruptible(Protocol):
+    """An attempt on its way."""
+
+    def interrupt(self) -> None:
+        """End it now, as interrupted, if it has not ended."""
+        ...
+
+
+class Poster(Protocol):
+    """What POSTs: `sender.Sender`, or anything that keeps its promises."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def post(self, target: Target, head: bytes, body: bytes, done: Callable[[Outcome], None]) -> Interruptible:
+        """Start an attempt; `done` is told its outcome once, from the event loop, never inside this call."""
+        ...
+
+
 @dataclass(slots=True)
 class Held:
     """A lease in this worker's hands. Times are monotonic seconds."""
@@ -77,7 +95,7 @@ class Worker:
     def __init__(
         self,
         storage: Storage,
-        sender: Sender,
+        sender: Poster,
         vault: recipient.Opener,
         *,
         policy: Policy,
@@ -99,7 +117,7 @@ class Worker:
         self._margin = sender.limits.attempt_timeout_seconds + 1.0
         self._lease_seconds = max(LEASE_SECONDS, self._margin + 10.0)
         self._held: dict[str, Held] = {}
-        self._posts: dict[Delivery, Post] = {}
+        self._posts: dict[Delivery, Interruptible] = {}
         self._hungry: deque[Held] = deque()
         self._in_flight = 0
         self._suspect_in_flight = 0
@@ -148,8 +166,8 @@ class Worker:
         self._stopping = True
         for held in self._held.values():
             held.lane.draining = True
-        give_up_at = time.monotonic() + GRACE_SECONDS
-        while self._in_flight and time.monotonic() < give_up_at:
+        give_up_at = self._clock.monotonic() + GRACE_SECONDS
+        while self._in_flight and self._clock.monotonic() < give_up_at:
             await self._guarded_turn()
             await self._rest()
         for post in list(self._posts.values()):
@@ -166,7 +184,7 @@ class Worker:
             await asyncio.sleep(DATABASE_PAUSE_SECONDS)
 
     async def _turn(self) -> None:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         self._look_after(now)
         await self._write()
         if not self._stopping:
@@ -246,7 +264,7 @@ class Worker:
         failing = min(FAILING_PER_TURN, self._concurrency // 2 - self._suspect_in_flight)
         if room <= 0:
             return
-        now = time.monotonic()
+        now = self._clock.monotonic()
         leased = await self._storage.lease(self._owner, room, max(failing, 0), self._lease_seconds)
         for one in leased:
             until = now + self._lease_seconds - self._margin
@@ -257,7 +275,7 @@ class Worker:
         if now >= self._renew_at:
             self._renew_at = now + RENEW_SECONDS
             tokens = {held.lane.id: held.lane.token for held in self._held.values()}
-            started = time.monotonic()
+            started = self._clock.monotonic()
             lost = await self._storage.renew(tokens, self._lease_seconds)
             for held in self._held.values():
                 held.lane.lost |= held.lane.id in lost
@@ -299,7 +317,7 @@ class Worker:
 
     def _pump(self, held: Held) -> None:
         """Start what may start now at one endpoint."""
-        if held.paused_at or time.monotonic() > held.start_until:
+        if held.paused_at or self._clock.monotonic() > held.start_until:
             return
         now = self._clock.now()
         while self._room(held):
@@ -318,7 +336,7 @@ class Worker:
 
     def _send(self, held: Held, delivery: Delivery, now: int) -> None:
         if held.lane.in_flight == 1:
-            held.oldest_started_at = time.monotonic()
+            held.oldest_started_at = self._clock.monotonic()
         self._in_flight += 1
         self._suspect_in_flight += held.suspect
         try:
@@ -342,7 +360,7 @@ class Worker:
         self._in_flight -= 1
         if held.suspect:
             self._suspect_in_flight = max(0, self._suspect_in_flight - 1)
-        held.oldest_started_at = time.monotonic()
+        held.oldest_started_at = self._clock.monotonic()
         now = self._clock.now()
         before = standing(lane.health)
         verdict = lane.finish(delivery, outcome, now, self._chance())

@@ -69,8 +69,9 @@ JOIN events AS e ON e.organization_id = :organization_id AND e.sequence = a.sequ
 WHERE a.webhook_id = :webhook_id AND a.replay_id = :replay_id AND a.delivered = 1 AND e.event = :event AND e.ordinal > :cursor
   AND a.sequence > ifnull((SELECT sequence FROM events WHERE organization_id = :organization_id AND event = :event AND ordinal = :cursor), 0)
 UNION
-SELECT ordinal FROM retries
-WHERE webhook_id = :webhook_id AND replay_id = :replay_id AND ordinal > :cursor
+SELECT r.ordinal FROM retries AS r
+JOIN events AS e ON e.organization_id = :organization_id AND e.sequence = r.sequence
+WHERE r.webhook_id = :webhook_id AND r.replay_id = :replay_id AND e.event = :event AND r.ordinal > :cursor
 
 -- name: stretch
 SELECT sequence, event, ordinal, id, resource_id, occurred_at, body FROM events
