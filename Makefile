@@ -39,6 +39,7 @@ check: $(READY) ## lint, types, import contracts
 bench: $(READY) ## measure what the docs quote
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.isolation
+	$(BIN)/python -m benchmarks.backlog
 
 crash: $(READY) ## kill processes under load for MINUTES=5
 	TOCSIN_CRASH_SECONDS=$$(( $(MINUTES) * 60 )) $(BIN)/python -m pytest -q tests/crash

@@ -42,7 +42,7 @@ class Invariant(StrEnum):
     DISABLED = "after 410 or disabling nothing is sent"
     SIGNATURE = "only valid secrets sign"
     SOUND = "a worker meets no error of its own"
-    REPEATED = "without a fault nothing is sent twice"
+    REPEATED = "without a fault or a change of its webhook nothing is sent twice"
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Observer:
             self._untold.add(one)
         if one in self._taken and not arrival.replay_id and not self._may_repeat(one):
             self.repeats += 1
-            if not self.faults:
+            if not self.faults and arrival.webhook.changed_at <= 0:
                 self.violated(Invariant.REPEATED, f"sequence {arrival.sequence} at {arrival.url}")
         self._taken.add(one)
         waiting = arrival.webhook.owed.get(arrival.resource_id)
@@ -274,6 +274,8 @@ class Observer:
         for webhook in self.webhooks.values():
             here = (webhook.organization_id, webhook.url) == (one.webhook.organization_id, one.url)
             if not here or not webhook.enabled or webhook.removed:
+                continue
+            if webhook is not one.webhook and one.sequence <= one.webhook.joined:
                 continue
             joined = 0 if webhook is one.webhook else webhook.joined
             earlier = [each for each in webhook.owed.get(one.resource_id, ()) if joined < each < one.sequence]
@@ -392,7 +394,7 @@ class Observer:
             waited = (started_at - before[1]) / 1e6
             if waited < 0.8 * self._schedule[step - 2] - 0.01:
                 self.violated(Invariant.SCHEDULE, f"attempt {step} of {key} after {waited:.1f} s")
-        elif before is None and step > 1 and not self.faults:
+        elif before is None and step > 1 and not self.faults and not self.webhooks[key[0]].urls:
             self.violated(Invariant.SCHEDULE, f"attempt {step} of {key} is its first")
         if not lost:
             self._last_spent[key] = (step, ended_at)

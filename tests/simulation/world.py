@@ -498,10 +498,12 @@ class World:
         self.change()
 
     async def _happen_crash(self) -> None:
-        self._begin(self.crash(self.chance.choice(self.running)))
+        if self.running:
+            self._begin(self.crash(self.chance.choice(self.running)))
 
     async def _happen_end(self) -> None:
-        self._begin(self.end(self.chance.choice(self.running)))
+        if self.running:
+            self._begin(self.end(self.chance.choice(self.running)))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -509,10 +511,12 @@ class World:
         task.add_done_callback(self._tasks.discard)
 
     async def _happen_pause(self) -> None:
-        self.pause(self.chance.choice(self.running))
+        if self.running:
+            self.pause(self.chance.choice(self.running))
 
     async def _happen_loss(self) -> None:
-        self.lose(self.chance.choice(self.running))
+        if self.running:
+            self.lose(self.chance.choice(self.running))
 
     async def _happen_gone(self) -> None:
         """A troubled receiver wants no more, until somebody enables its webhooks again."""

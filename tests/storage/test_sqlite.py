@@ -125,7 +125,7 @@ async def test_an_idle_endpoint_is_noticed_leased_and_released(storage: Storage,
     stretch = Stretch(leased.organization_id, "reportCreated", 0, 10)
     (answer,) = await storage.fetch([ReadRequest(leased.id, (stretch,), 0)])
     assert [event.ordinal for event in answer.events[0]] == [1]
-    move = CursorMove(webhook["id"], "", leased.subscriptions[0].revision, 1)
+    move = CursorMove(webhook["id"], "", leased.subscriptions[0].epoch, 1)
     done = Settlement(leased.id, leased.token, [attempt(webhook["id"], 1)], [move], release=True)
     (settled,) = await storage.settle([done])
     assert not settled.lost
@@ -156,7 +156,7 @@ async def test_a_lost_lease_writes_attempts_and_nothing_else(
     assert first.token != second.token
     assert await storage.renew({first.id: first.token}, 30) == {first.id}
     assert await storage.renew({second.id: second.token}, 30) == frozenset()
-    move = CursorMove(webhook["id"], "", first.subscriptions[0].revision, 1)
+    move = CursorMove(webhook["id"], "", first.subscriptions[0].epoch, 1)
     parked = Parked(webhook["id"], "", 0, first.organization_id, 1, 1, "r", "retrying", 1, 5, "x")
     late = Settlement(first.id, first.token, [attempt(webhook["id"], 1)], [move], [parked], release=True)
     (settled,) = await storage.settle([late])
@@ -206,7 +206,7 @@ async def test_what_a_worker_parks_for_a_webhook_that_changed_meanwhile_is_dropp
     (leased,) = await storage.lease("me", 10, 10, 30)
     await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"enabled": False})
     parked = Parked(webhook["id"], "", 0, leased.organization_id, 1, 1, "r", "retrying", 1, 5, "x")
-    move = CursorMove(webhook["id"], "", leased.subscriptions[0].revision, 1)
+    move = CursorMove(webhook["id"], "", leased.subscriptions[0].epoch, 1)
     done = [attempt(webhook["id"], 1, delivered=False)]
     await storage.settle([Settlement(leased.id, leased.token, done, [move], [parked], release=True)])
     assert await rows(storage, retries) == []
@@ -219,11 +219,29 @@ async def test_results_for_a_webhook_that_changed_meanwhile_are_dropped(storage:
     await bordeaux.report()
     await storage.notice()
     (leased,) = await storage.lease("me", 10, 10, 30)
-    await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"maxInFlight": 3})
-    move = CursorMove(webhook["id"], "", leased.subscriptions[0].revision, 1)
+    await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"enabled": False})
+    await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"enabled": True})
+    move = CursorMove(webhook["id"], "", leased.subscriptions[0].epoch, 1)
     await storage.settle([Settlement(leased.id, leased.token, cursors=[move], release=True)])
     assert (await rows(storage, webhooks))[0]["cursor"] == 0
     assert len(await storage.lease("me", 10, 10, 30)) == 1
+
+
+async def test_results_count_for_a_webhook_of_which_only_the_way_of_sending_changed(
+    storage: Storage, bordeaux: City
+) -> None:
+    webhook = await bordeaux.webhook("reportCreated", URL)
+    await bordeaux.report()
+    await storage.notice()
+    (leased,) = await storage.lease("me", 10, 10, 30)
+    (before,) = leased.subscriptions
+    await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"maxInFlight": 3, "headers": {"X-A": "b"}})
+    await bordeaux.admin.post(f"/webhooks/{webhook['id']}/secret")
+    (now,) = (await storage.subscriptions([leased.id]))[leased.id]
+    assert (now.epoch, now.revision) == (before.epoch, before.revision + 2)
+    move = CursorMove(webhook["id"], "", before.epoch, 1)
+    await storage.settle([Settlement(leased.id, leased.token, cursors=[move], release=True)])
+    assert (await rows(storage, webhooks))[0]["cursor"] == 1
 
 
 async def test_a_held_delivery_becomes_due_when_nothing_is_before_it(storage: Storage, bordeaux: City) -> None:

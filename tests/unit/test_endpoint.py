@@ -38,6 +38,7 @@ def subscription(webhook: str, event: str, *, limit: int = 10, cursor: int = 0) 
         event=event,
         url="http://x/",
         revision=0,
+        epoch=0,
         cursor=cursor,
         last_ordinal=None,
         only_failed=False,

@@ -319,7 +319,7 @@ class Lane:
             Parked(
                 webhook_id=one.webhook_id,
                 replay_id=one.replay_id,
-                revision=one.revision,
+                epoch=one.epoch,
                 organization_id=event.organization_id,
                 sequence=event.sequence,
                 ordinal=event.ordinal,
@@ -369,7 +369,7 @@ class Lane:
             assert one.last_ordinal is not None
             source.cursor = one.last_ordinal
             source.told_end = True
-        return CursorMove(one.webhook_id, one.replay_id, one.revision, source.cursor)
+        return CursorMove(one.webhook_id, one.replay_id, one.epoch, source.cursor)
 
     def _due_at(self, now: int) -> int | None:
         """When to lease it again, besides what storage knows: retries, and what came meanwhile."""

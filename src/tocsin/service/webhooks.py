@@ -39,6 +39,8 @@ DISABLED_BY_OWNER: Final = "Disabled by its owner."
 
 PLAIN: Final = ("description", "signature", "max_in_flight", "rate_per_second")
 """Members that are columns by the same name."""
+OWED: Final = frozenset(("endpoint_id", "event", "enabled", "cursor"))
+"""Columns that say what the webhook is owed, and where."""
 TOLD: Final = {"event": "event", "payload_url": "payloadUrl", "enabled": "enabled", "resume": "resume"}
 """Members whose new values the audit tells; of the others only that they changed."""
 
@@ -141,7 +143,8 @@ class Webhooks:
                 values |= await self._switch(tx, row, members["enabled"], members.get("resume", CONTINUE), now)
             elif members.get("resume") is not None:
                 raise Invalid(Violation("resume", "Only together with enabled: true."))
-            await tx.update(table, webhook_id, {**values, "revision": row["revision"] + 1, "updated_at": now})
+            values |= {"revision": row["revision"] + 1, "epoch": row["epoch"] + (values.keys() & OWED != set())}
+            await tx.update(table, webhook_id, {**values, "updated_at": now})
             for endpoint_id in {row["endpoint_id"], values.get("endpoint_id", row["endpoint_id"])}:
                 await stored.promote(tx, endpoint_id, now)
                 await stored.wake(tx, endpoint_id, now)
@@ -172,9 +175,9 @@ class Webhooks:
                 return {}
             await stored.change_parked(tx, row["id"], stored.ACTIVE, {"state": RetryState.PAUSED.value})
             return {"enabled": False, "disabled_reason": DISABLED_BY_OWNER}
-        values: dict[str, Any] = {"enabled": True, "disabled_reason": None}
         if row["enabled"]:
-            return values
+            return {}
+        values: dict[str, Any] = {"enabled": True, "disabled_reason": None}
         await stored.begin_anew(tx, row["endpoint_id"])
         if resume == SKIP:
             head = await self._skip_waiting(tx, row, "Skipped when the webhook was enabled again.", now)

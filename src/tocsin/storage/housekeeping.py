@@ -134,7 +134,7 @@ async def give_up(tx: Writing, organization_id: str, until: int, now: int) -> li
         if loss is not None:
             losses.append(loss)
             values = {"cursor": max(row["cursor"], loss.last), "lost": row["lost"] + loss.count}
-            await tx.update(webhooks, row["id"], {**values, "revision": row["revision"] + 1})
+            await tx.update(webhooks, row["id"], {**values, "revision": row["revision"] + 1, "epoch": row["epoch"] + 1})
     of_organization = retries.c.organization_id == organization_id
     await tx.execute(delete(retries).where(of_organization, retries.c.sequence < until, retries.c.state.in_(WAITING)))
     await _end_replays(tx, organization_id, until, now)

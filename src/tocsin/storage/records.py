@@ -45,6 +45,9 @@ class Subscription:
     event: str
     url: str
     revision: int
+    """Of everything here; another one: to be leased anew."""
+    epoch: int
+    """Of what it is owed, and where: results of an older one are dropped."""
     cursor: int
     last_ordinal: int | None
     """For a replay: where it ends."""
@@ -160,7 +163,7 @@ class Parked:
 
     webhook_id: str
     replay_id: str
-    revision: int
+    epoch: int
     organization_id: str
     sequence: int
     ordinal: int
@@ -177,7 +180,7 @@ class CursorMove:
 
     webhook_id: str
     replay_id: str
-    revision: int
+    epoch: int
     cursor: int
 
 

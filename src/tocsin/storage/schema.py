@@ -351,9 +351,9 @@ webhooks = Table(
     Column("cursor", BigInteger, nullable=False),  # the ordinal up to which events are settled or parked
     Column("since", BigInteger, nullable=False),  # the ordinal after which events are owed
     Column("lost", BigInteger, nullable=False, server_default="0"),  # events pruned before they could be delivered
-    Column(
-        "revision", Integer, nullable=False, server_default="0"
-    ),  # of event, URL, enabled, cursor: a worker's results for an older one are dropped
+    Column("revision", Integer, nullable=False, server_default="0"),  # of everything that a worker reads of it
+    # of event, URL, enabled, and of a cursor that was put elsewhere: a worker's results for an older one are dropped
+    Column("epoch", Integer, nullable=False, server_default="0"),
     moment("created_at"),
     moment("updated_at"),
     Index(None, "organization_id", "created_at"),

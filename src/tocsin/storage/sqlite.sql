@@ -50,13 +50,15 @@ UPDATE endpoints SET lease_owner = :owner, lease_token = :token, due_at = :until
 SELECT EXISTS (SELECT 1 FROM endpoints WHERE due_at <= :now) AS found
 
 -- name: live_subscriptions
-SELECT w.id AS webhook_id, '' AS replay_id, w.organization_id, w.endpoint_id, w.event, w.payload_url AS url, w.revision, w.cursor,
+SELECT w.id AS webhook_id, '' AS replay_id, w.organization_id, w.endpoint_id, w.event, w.payload_url AS url, w.revision,
+       w.epoch, w.cursor,
        NULL AS last_ordinal, 0 AS only_failed, w.max_in_flight, w.rate_per_second, w.signature, w.headers, w.secret,
        w.previous_secret, w.previous_secret_until
 FROM webhooks AS w
 WHERE w.endpoint_id = :endpoint_id AND w.enabled = 1
 UNION ALL
-SELECT w.id, p.id, w.organization_id, w.endpoint_id, p.event, w.payload_url, w.revision + p.revision, p.cursor,
+SELECT w.id, p.id, w.organization_id, w.endpoint_id, p.event, w.payload_url, w.revision + p.revision,
+       w.epoch + p.revision, p.cursor,
        p.last_ordinal, p.only_failed, w.max_in_flight, w.rate_per_second, w.signature, w.headers, w.secret,
        w.previous_secret, w.previous_secret_until
 FROM replays AS p JOIN webhooks AS w ON w.id = p.webhook_id
@@ -117,17 +119,17 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: move_cursor
 UPDATE webhooks SET cursor = max(cursor, :cursor)
-WHERE id = :webhook_id AND revision = :revision AND endpoint_id = :endpoint_id
+WHERE id = :webhook_id AND epoch = :epoch AND endpoint_id = :endpoint_id
 
 -- name: make_uncertain
 -- A cursor was not moved over what was delivered, because its webhook was changed: whoever leases next must ask.
 UPDATE endpoints SET uncertain = 1 WHERE id = :endpoint_id
 
 -- name: move_replay
--- A replay's revision counts with its webhook's, so that a change of either drops what an older one produced.
+-- A replay's revision counts with its webhook's epoch, so that a change of either drops what an older one produced.
 UPDATE replays SET cursor = max(cursor, :cursor), updated_at = :now
 WHERE id = :replay_id AND state = 'running'
-  AND revision + (SELECT w.revision FROM webhooks AS w WHERE w.id = webhook_id) = :revision
+  AND revision + (SELECT w.epoch FROM webhooks AS w WHERE w.id = webhook_id) = :epoch
 
 -- name: end_replays
 -- A replay is done when its cursor is at the end of its range and none of its deliveries waits any more.
@@ -137,15 +139,14 @@ WHERE endpoint_id = :endpoint_id AND state = 'running' AND cursor >= last_ordina
                   AND r.state IN ('retrying', 'held', 'paused'))
 
 -- name: park
--- Only for a webhook that is still here, still at this endpoint, and as it was when it was leased; of a replay, only while
--- it runs. What is dropped here is still ahead of the cursor, or parked already.
+-- Only for a webhook that is still here, at this endpoint, in the epoch that was leased; of a replay, only while it runs. What is dropped here is still ahead of the cursor, or parked already.
 INSERT INTO retries (webhook_id, sequence, replay_id, organization_id, endpoint_id, ordinal, resource_id, state, attempts,
                      next_attempt_at, reason, created_at)
 SELECT :webhook_id, :sequence, :replay_id, :organization_id, :endpoint_id, :ordinal, :resource_id, :state, :attempts,
        :next_attempt_at, :reason, :now
 WHERE EXISTS (
     SELECT 1 FROM webhooks AS w WHERE w.id = :webhook_id AND w.endpoint_id = :endpoint_id
-      AND :revision = w.revision + CASE WHEN :replay_id = '' THEN 0 ELSE
+      AND :epoch = w.epoch + CASE WHEN :replay_id = '' THEN 0 ELSE
           (SELECT p.revision FROM replays AS p WHERE p.id = :replay_id AND p.state = 'running') END)
 ON CONFLICT (webhook_id, sequence, replay_id) DO UPDATE SET
     state = excluded.state, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, reason = excluded.reason
@@ -178,7 +179,8 @@ WHERE id = :endpoint_id
 UPDATE retries SET state = 'paused' WHERE endpoint_id = :endpoint_id AND state IN ('retrying', 'held')
 
 -- name: disable
-UPDATE webhooks SET enabled = 0, disabled_reason = :reason, revision = revision + 1, updated_at = :now
+UPDATE webhooks SET enabled = 0, disabled_reason = :reason, revision = revision + 1, epoch = epoch + 1,
+    updated_at = :now
 WHERE endpoint_id = :endpoint_id AND enabled = 1
 RETURNING id, organization_id
 

@@ -1,6 +1,7 @@
 """Webhooks and the endpoints that they name: their rows, and how a change of them reaches workers.
 
-A worker's results are conditional on a webhook's `revision`: every change of what a worker reads bumps it.
+Every change of what a worker reads bumps a webhook's `revision`, and the worker reads it anew; a change of what the
+webhook is owed, or where, bumps its `epoch`, too, and a worker's results for an older epoch are dropped.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""A replay's progress is read from its cursor; a webhook counts what retention took from it."""
+"""A replay's progress is read from its cursor; a webhook counts what retention took from it.
+
+And it has an epoch, of what it is owed and where, besides the revision of everything.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,4 +14,5 @@ depends_on = None
 
 def upgrade() -> None:
     op.drop_column("replays", "done")
+    op.add_column("webhooks", sa.Column("epoch", sa.Integer(), server_default="0", nullable=False))
     op.add_column("webhooks", sa.Column("lost", sa.BigInteger(), server_default="0", nullable=False))
