@@ -42,7 +42,7 @@ from tocsin.storage.sqlite_log import append_events
 
 BATCH: Final = 1000
 RESOURCES: Final = 1000
-FAST: Final = 240.0
+FAST: Final = 60.0
 """How much faster the clock runs while probes are counted."""
 LIMIT: Final = 20
 """maxInFlight."""

@@ -33,14 +33,21 @@ async def follow(bordeaux: City, count: int) -> list[Any]:
     return found
 
 
-async def test_one_reader_follows_twenty_writers_without_gap_or_repeat(service: Service) -> None:
-    bordeaux = await city(await person(service.http))
+async def test_one_reader_follows_twenty_writers_without_gap_or_repeat(working: Service) -> None:
+    bordeaux = await city(await person(working.http))
     reports = [await bordeaux.report() for _ in range(WRITERS)]
     count = WRITERS * 4
-    reading = asyncio.create_task(follow(bordeaux, count))
-    await asyncio.gather(*(bordeaux.move(report, "accept", "hold", "progress") for report in reports))
-    found = await reading
+    async with receiver() as there:
+        await bordeaux.webhook("reportStateChanged", there.url)
+        reading = asyncio.create_task(follow(bordeaux, count))
+        await asyncio.gather(*(bordeaux.move(report, "accept", "hold", "progress") for report in reports))
+        found = await reading
+        received = await there.wait_for(WRITERS * 3)
     assert [one["sequence"] for one in found] == list(range(1, count + 1))
+    feed = await bordeaux.admin.call("GET", f"/organizations/{bordeaux.id}/events?limit=100")
+    assert len(received) == WRITERS * 3
+    assert all(one.body[1:] in feed.content for one in received)
+    assert {one.headers["webhook-id"] for one in received} == {one["id"] for one in found[WRITERS:]}
 
 
 async def test_the_feed_has_the_bytes_of_the_notification(working: Service) -> None:
