@@ -1,8 +1,9 @@
 """The real service for tests: a database file, a server on a socket, a clock that only tests move."""
 
 import asyncio
+import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
+from tests.postgres import Cluster, cluster, database, make_template
 from tocsin import app
 from tocsin.cli.servers import api_server, run_api
 from tocsin.clock import Clock, SystemClock
@@ -63,6 +65,33 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+KEY = "a2V5IG9mIHRlc3RzIG9ubHksIDMyIGJ5dGVzIGxvbmc="
+both_engines = pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
+"""Of tests, or of a module's `pytestmark`: each runs on both."""
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    with cluster() as one:
+        make_template(one)
+        yield one
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request, "param", os.environ.get("TOCSIN_TEST_ENGINE", "sqlite")))
+
+
+@pytest.fixture
+def settings_of_engine(engine: str, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """What `serving` needs besides, to run on the engine."""
+    if engine == "sqlite":
+        yield {}
+    else:
+        with database(request.getfixturevalue("postgres")) as url:
+            yield {"TOCSIN_DATABASE_URL": url, "TOCSIN_SECRET_KEY": KEY}
+
+
 def settings_in(directory: Path, **more: str) -> Settings:
     """Settings for a service of tests; `more` by their names."""
     environment = {
@@ -106,14 +135,14 @@ async def delivering(service: Service) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def service(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Service]:
+async def service(tmp_path: Path, clock: ManualClock, settings_of_engine: dict[str, str]) -> AsyncIterator[Service]:
     """The service, with a clock that stands still."""
-    async with serving(tmp_path, clock) as running:
+    async with serving(tmp_path, clock, **settings_of_engine) as running:
         yield running
 
 
 @pytest.fixture
-async def working(tmp_path: Path) -> AsyncIterator[Service]:
+async def working(tmp_path: Path, settings_of_engine: dict[str, str]) -> AsyncIterator[Service]:
     """The service with its worker, in real time."""
-    async with serving(tmp_path, SystemClock()) as running, delivering(running):
+    async with serving(tmp_path, SystemClock(), **settings_of_engine) as running, delivering(running):
         yield running

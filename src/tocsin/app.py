@@ -27,13 +27,23 @@ from tocsin.service.use_cases import UseCases
 from tocsin.service.vault import Vault
 from tocsin.settings import Settings
 from tocsin.storage.interface import Storage
-from tocsin.storage.migrate import sqlite_path
-from tocsin.storage.owners import Owner
+from tocsin.storage.migrate import is_sqlite, sqlite_path
+from tocsin.storage.owners import Nameless, Owner
+from tocsin.storage.postgres import DatabaseClock, PostgresStorage
 from tocsin.storage.sqlite import SqliteStorage
 
 
 def open_storage(settings: Settings, clock: Clock) -> Storage:
-    return SqliteStorage(sqlite_path(settings.database_url), clock)
+    """The engine that the URL names. On PostgreSQL leases go by the database's clock, unless a test brings its own."""
+    if is_sqlite(settings.database_url):
+        return SqliteStorage(sqlite_path(settings.database_url), clock)
+    database_clock = DatabaseClock(clock) if isinstance(clock, SystemClock) else clock
+    return PostgresStorage(settings.database_url, database_clock)
+
+
+def open_owner(settings: Settings) -> Owner | Nameless:
+    """This process's name in leases."""
+    return Owner(sqlite_path(settings.database_url)) if is_sqlite(settings.database_url) else Nameless()
 
 
 class SenderPinger:
@@ -96,7 +106,7 @@ def open_sender(settings: Settings) -> Sender:
 
 async def run_worker(settings: Settings, use_cases: UseCases, stop: asyncio.Event) -> None:
     """Deliver, and keep house, until `stop` is set; returns within 10 s after that, with every lease given back."""
-    owner = Owner(sqlite_path(settings.database_url))
+    owner = open_owner(settings)
     context = use_cases.context
     storage = context.storage
     sender = open_sender(settings)

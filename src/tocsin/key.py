@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Final
 
 from tocsin.settings import KEY_BYTES, Settings, SettingsError, decode_key
-from tocsin.storage.migrate import sqlite_path
+from tocsin.storage.migrate import is_sqlite, sqlite_path
 
 MODE: Final = 0o600
 
 
 def load_key(settings: Settings) -> bytes:
-    """The 32 bytes. Made beside the database's file where no setting gives them. Raises SettingsError."""
+    """The 32 bytes. On SQLite made beside the database's file where no setting gives them. Raises SettingsError."""
     if settings.secret_key is not None:
         return decode_key(settings.secret_key)
+    if not is_sqlite(settings.database_url):
+        raise SettingsError(
+            "TOCSIN_SECRET_KEY must be set on PostgreSQL: 32 bytes in base64, the same on every machine"
+        )
     file = key_file(sqlite_path(settings.database_url))
     with contextlib.suppress(FileExistsError):
         _make(file)

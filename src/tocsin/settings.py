@@ -28,7 +28,9 @@ class SettingsError(Exception):
 class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    database_url: str = Field("sqlite:///tocsin.db", description="sqlite:///FILE (four slashes: absolute)")
+    database_url: str = Field(
+        "sqlite:///tocsin.db", description="sqlite:///FILE (four slashes: absolute) or postgresql://…"
+    )
     public_url: str | None = Field(None, description="base of every href, such as https://tocsin.example.org")
     secret_key: str | None = Field(None, description="32 bytes in base64, either alphabet")
     organizations: Literal["operator", "open"] = Field("operator", description="operator or open")
@@ -51,7 +53,9 @@ class Settings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _a_known_engine(cls, value: str) -> str:
-        if not value.startswith("sqlite:///") or value == "sqlite:///":
+        if value.startswith("sqlite:///") and value != "sqlite:///":
+            return value
+        if not value.startswith(("postgresql://", "postgres://")):
             raise ValueError
         return value
 

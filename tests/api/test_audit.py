@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.api.client import City, city, person
-from tests.conftest import Service
+from tests.conftest import Service, both_engines
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_engines]
 
 GOOD = "https://cmms.example.org/hook"
 

@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import update
 
 from tests.api.client import City, city, person
-from tests.conftest import Service, serving
+from tests.conftest import Service, both_engines, serving
 from tests.receiver import receiver
 from tocsin.domain.events import Event
 from tocsin.storage.interface import Writing
 from tocsin.storage.schema import logs
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_engines]
 
 WRITERS = 20
 
@@ -164,8 +164,10 @@ async def test_a_stream_is_refused_as_the_feed_is(service: Service) -> None:
     assert (await service.http.get(path, headers={**grace.headers, **accept})).status_code == 404
 
 
-async def test_a_stopping_service_lets_readers_of_a_stream_go(tmp_path: Path) -> None:
-    async with serving(tmp_path) as running:
+async def test_a_stopping_service_lets_readers_of_a_stream_go(
+    tmp_path: Path, settings_of_engine: dict[str, str]
+) -> None:
+    async with serving(tmp_path, None, **settings_of_engine) as running:
         bordeaux = await city(await person(running.http))
         headers = {**bordeaux.admin.headers, "Accept": "text/event-stream"}
         ended = asyncio.Event()

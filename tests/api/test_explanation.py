@@ -8,10 +8,10 @@ import pytest
 import standardwebhooks
 
 from tests.api.client import City, city, person
-from tests.conftest import Service
+from tests.conftest import Service, both_engines
 from tests.receiver import receiver
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_engines]
 
 GOOD = "https://cmms.example.org/hook"
 

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.api.client import city, person
-from tests.conftest import Service
+from tests.conftest import Service, both_engines
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_engines]
 
 
 async def test_a_report_is_filed_accepted_worked_on_and_closed(service: Service) -> None:

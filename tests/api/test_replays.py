@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.api.client import City, city, person
-from tests.conftest import Service, delivering, serving
+from tests.conftest import Service, both_engines, delivering, serving
 from tests.receiver import Received, receiver
 from tocsin.clock import SystemClock
 from tocsin.storage.schema import retries
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_engines]
 
 GOOD = "https://cmms.example.org/hook"
 
@@ -67,14 +67,16 @@ async def test_a_new_webhook_can_be_given_what_was_before_it(working: Service) -
         await ended(bordeaux, f"{path}/{replay['id']}")
 
 
-async def test_only_what_was_given_up_is_replayed_and_counts_as_delivered_then(tmp_path: Any) -> None:
+async def test_only_what_was_given_up_is_replayed_and_counts_as_delivered_then(
+    tmp_path: Any, settings_of_engine: dict[str, str]
+) -> None:
     broken = True
 
     def answer(received: Received) -> int:
         return 500 if broken and received.headers["tocsin-sequence"] in {"2", "4"} else 200
 
     async with (
-        serving(tmp_path, SystemClock(), TOCSIN_RETRY_SCHEDULE="0") as working,
+        serving(tmp_path, SystemClock(), TOCSIN_RETRY_SCHEDULE="0", **settings_of_engine) as working,
         delivering(working),
         receiver(answer) as there,
     ):
@@ -106,7 +108,9 @@ async def listed(bordeaux: City, path: str) -> list[int]:
     return [one["sequence"] for one in (await bordeaux.admin.get(path))["_embedded"]["items"]]
 
 
-async def test_what_fails_in_a_replay_is_tried_again_and_ends_it(tmp_path: Any) -> None:
+async def test_what_fails_in_a_replay_is_tried_again_and_ends_it(
+    tmp_path: Any, settings_of_engine: dict[str, str]
+) -> None:
     failures = {"1": 2, "2": 99}
 
     def answer(received: Received) -> int:
@@ -117,7 +121,7 @@ async def test_what_fails_in_a_replay_is_tried_again_and_ends_it(tmp_path: Any) 
         return 200
 
     async with (
-        serving(tmp_path, SystemClock(), TOCSIN_RETRY_SCHEDULE="0,0") as working,
+        serving(tmp_path, SystemClock(), TOCSIN_RETRY_SCHEDULE="0,0", **settings_of_engine) as working,
         delivering(working),
         receiver(answer) as there,
     ):

@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.api.client import City, city, person
-from tests.conftest import ManualClock, Service, delivering, serving
+from tests.conftest import ManualClock, Service, both_engines, delivering, serving
 from tests.receiver import receiver
 from tocsin.clock import Clock, SystemClock
 from tocsin.storage.schema import attempts, endpoints, events, replays, retries, webhooks
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_engines]
 
 DAY = 86_400
 GOOD = "https://cmms.example.org/hook"
@@ -104,10 +104,12 @@ async def test_what_a_webhook_waits_for_is_kept_longer_and_then_lost_visibly(
     assert (await bordeaux.admin.get(f"/webhooks/{waiting['id']}/status"))["lost"] == 3
 
 
-async def test_attempts_go_with_their_events_and_pings_by_their_age(tmp_path: Path) -> None:
+async def test_attempts_go_with_their_events_and_pings_by_their_age(
+    tmp_path: Path, settings_of_engine: dict[str, str]
+) -> None:
     clock = ShiftedClock()
     the_clock: Clock = clock
-    async with serving(tmp_path, the_clock) as running, receiver() as there:
+    async with serving(tmp_path, the_clock, **settings_of_engine) as running, receiver() as there:
         bordeaux = await city(await person(running.http))
         webhook = await bordeaux.webhook("reportCreated", there.url)
         removed = await bordeaux.webhook("reportCreated", there.url)
@@ -125,9 +127,11 @@ async def test_attempts_go_with_their_events_and_pings_by_their_age(tmp_path: Pa
         assert await count(running, attempts) == 0
 
 
-async def test_what_is_parked_keeps_its_event_until_the_last_limit(tmp_path: Path) -> None:
+async def test_what_is_parked_keeps_its_event_until_the_last_limit(
+    tmp_path: Path, settings_of_engine: dict[str, str]
+) -> None:
     clock = ShiftedClock()
-    async with serving(tmp_path, clock) as running, receiver(lambda _: 500) as there:
+    async with serving(tmp_path, clock, **settings_of_engine) as running, receiver(lambda _: 500) as there:
         bordeaux = await city(await person(running.http))
         webhook = await bordeaux.webhook("reportCreated", there.url)
         async with delivering(running):

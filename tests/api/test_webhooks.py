@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from tests.api.client import City, city, person
-from tests.conftest import Service
+from tests.conftest import Service, both_engines
 from tocsin.storage.schema import endpoints, webhooks
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_engines]
 
 GOOD = "https://cmms.example.org/hook"
 

@@ -12,13 +12,13 @@ import svix
 from sqlalchemy import select
 
 from tests.api.client import City, city, person
-from tests.conftest import Service, delivering, serving
+from tests.conftest import Service, both_engines, delivering, serving
 from tests.receiver import Received, receiver
 from tocsin.clock import SystemClock
 from tocsin.storage.interface import Row
 from tocsin.storage.schema import attempts
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_engines]
 
 
 async def recorded(service: Service) -> Sequence[Row]:
@@ -36,9 +36,12 @@ async def settled(bordeaux: City, webhook_id: str, seconds: float = 10) -> None:
 
 
 @pytest.fixture
-async def impatient(tmp_path: Path) -> AsyncIterator[Service]:
+async def impatient(tmp_path: Path, settings_of_engine: dict[str, str]) -> AsyncIterator[Service]:
     """A service that retries at once, with its worker."""
-    async with serving(tmp_path, SystemClock(), TOCSIN_RETRY_SCHEDULE="0,0,0") as running, delivering(running):
+    async with (
+        serving(tmp_path, SystemClock(), TOCSIN_RETRY_SCHEDULE="0,0,0", **settings_of_engine) as running,
+        delivering(running),
+    ):
         yield running
 
 
@@ -256,8 +259,10 @@ async def test_a_webhook_begins_at_the_head(working: Service) -> None:
     assert received.headers["tocsin-ordinal"] == "2"
 
 
-async def test_a_stopping_worker_interrupts_what_does_not_end_and_spends_nothing(tmp_path: Path) -> None:
-    async with serving(tmp_path, SystemClock()) as service:
+async def test_a_stopping_worker_interrupts_what_does_not_end_and_spends_nothing(
+    tmp_path: Path, settings_of_engine: dict[str, str]
+) -> None:
+    async with serving(tmp_path, SystemClock(), **settings_of_engine) as service:
         bordeaux = await city(await person(service.http))
         async with receiver(lambda _: None) as there:
             webhook = await bordeaux.webhook("reportCreated", there.url)

@@ -215,6 +215,7 @@ class Organizations:
         credential = self._credential()
 
         async def insert(tx: Writing) -> Token:
+            await stored.lock(tx, organization_id)
             if await stored.tokens_count(tx, organization_id) >= TOKENS_MAX:
                 raise Conflict(f"An organization has at most {TOKENS_MAX} tokens.")
             token = await self._insert_token(tx, organization_id, name, tuple(roles), expires_at, credential)

@@ -1,23 +1,36 @@
 """Bring a database's schema up to date: forward only, one process at a time."""
 
+import asyncio
 import contextlib
 import fcntl
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Final, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, make_url, text
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+T = TypeVar("T")
+
+ADVISORY_LOCK: Final = 0x746F6373696E
+"""Of PostgreSQL, while migrations run: the bytes of `tocsin`."""
 
 
 def configuration() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     return config
+
+
+def is_sqlite(database_url: str) -> bool:
+    return database_url.startswith("sqlite:")
 
 
 def sqlite_path(database_url: str) -> Path:
@@ -29,20 +42,37 @@ def sqlite_path(database_url: str) -> Path:
 
 def migrate(database_url: str) -> None:
     """Run the migrations that the database lacks. Waits for another process that does the same."""
-    path = sqlite_path(database_url)
-    with _alone(path), _connection(database_url) as connection:
-        connection.execute(text("PRAGMA journal_mode = WAL"))
-        config = configuration()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    if is_sqlite(database_url):
+        with _alone(sqlite_path(database_url)), _connection(database_url) as connection:
+            connection.execute(text("PRAGMA journal_mode = WAL"))
+            _upgrade(connection)
+    else:
+        _on_postgres(database_url, _upgrade_alone)
 
 
 def pending(database_url: str) -> bool:
     """Whether the database lacks a migration (or is not there)."""
+    if not is_sqlite(database_url):
+        return _on_postgres(database_url, _lacks)
     if not sqlite_path(database_url).exists():
         return True
     with _connection(database_url) as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+        return _lacks(connection)
+
+
+def _upgrade(connection: Connection) -> None:
+    config = configuration()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _upgrade_alone(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    _upgrade(connection)
+
+
+def _lacks(connection: Connection) -> bool:
+    current = MigrationContext.configure(connection).get_current_revision()
     return current != ScriptDirectory.from_config(configuration()).get_current_head()
 
 
@@ -59,6 +89,35 @@ def _connection(database_url: str) -> Iterator[Connection]:
 
 def _durable(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
+    """Run `work` in one transaction, over the driver that serves everything else; from any thread, loop or none."""
+
+    async def run() -> T:
+        url = make_url(database_url).set(drivername="postgresql+asyncpg")
+        engine = create_async_engine(url, poolclass=NullPool)
+        try:
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)
+        finally:
+            await engine.dispose()
+
+    results: list[Any] = []
+
+    def in_a_loop_of_its_own() -> None:
+        try:
+            results.append(asyncio.run(run()))
+        except BaseException as error:
+            results.append(error)
+
+    thread = threading.Thread(target=in_a_loop_of_its_own)
+    thread.start()
+    thread.join()
+    if isinstance(results[0], BaseException):
+        raise results[0]
+    found: T = results[0]
+    return found
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import heads, logs, members, organizations, people, tokens
 from tocsin.storage.statements import Query
 
+_LOCK = Query(select(organizations.c.id).where(organizations.c.id == bindparam("id")).with_for_update())
 _ORGANIZATION = Query(select(organizations).where(organizations.c.id == bindparam("id")))
 _MEMBER = Query(select(members).where(members.c.id == bindparam("id")))
 _MEMBERSHIPS = Query(select(members).where(members.c.person_id == bindparam("person_id")))
@@ -64,6 +65,11 @@ def token(row: Row) -> Token:
 async def find(tx: Reading, organization_id: str) -> Organization | None:
     row = await tx.row(_ORGANIZATION, id=organization_id)
     return None if row is None else organization(row)
+
+
+async def lock(tx: Writing, organization_id: str) -> None:
+    """Until the end of the transaction: whoever counts what an organization has counts alone."""
+    await tx.row(_LOCK, id=organization_id)
 
 
 async def insert(tx: Writing, one: Organization) -> None:

@@ -14,6 +14,8 @@ from sqlalchemy import Dialect, Executable, Table, bindparam, insert, update
 from sqlalchemy.sql.expression import ClauseElement
 
 _NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^--.*$", re.MULTILINE)
+_PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +94,16 @@ def load(name: str) -> dict[str, str]:
     named = dict(zip(parts[0::2], (body.strip() for body in parts[1::2]), strict=True))
     assert len(named) == len(parts) // 2, "two statements share a name"
     return named
+
+
+def numbered(text: str) -> Compiled:
+    """A named statement with its `:names` as `$1`, `$2`, …, as PostgreSQL's protocol has them."""
+    names: list[str] = []
+
+    def place(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    return Compiled(_PARAMETER.sub(place, _COMMENT.sub("", text)).strip(), tuple(names), {})

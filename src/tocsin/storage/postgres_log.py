@@ -1,0 +1,368 @@
+"""The log and its deliveries on PostgreSQL: `interface.Storage`'s part that workers use.
+
+The statements are in `postgres.sql`; many endpoints go to a statement wherever there can be many. A transaction that
+the database rolls back for a deadlock is run again: nothing here has an effect but on its transaction.
+"""
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, replace
+from typing import Any, Final, Protocol, TypeVar
+
+import asyncpg
+
+from tocsin.clock import SECOND, Clock
+from tocsin.domain.audit import SERVICE, Action
+from tocsin.storage.records import (
+    AttemptRecord,
+    DueRetry,
+    EndpointHealth,
+    LeasedEndpoint,
+    LoggedEvent,
+    NewEvent,
+    ReadAnswer,
+    ReadRequest,
+    Settled,
+    Settlement,
+    Stretch,
+    Subscription,
+)
+from tocsin.storage.statements import Compiled, load, numbered
+
+T = TypeVar("T")
+
+Connection = Any
+"""An asyncpg connection, from a pool or not: its package has no types."""
+
+SQL: Final[dict[str, Compiled]] = {name: numbered(text) for name, text in load("postgres").items()}
+NOTICE_MAX: Final = 1_000
+"""Heads noticed in one statement."""
+
+
+class _Engine(Protocol):
+    """What the log needs of its engine."""
+
+    _clock: Clock
+
+    def snapshot(self) -> AbstractAsyncContextManager[Connection]: ...
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]: ...
+
+    async def transaction(self, change: Callable[[Connection], Awaitable[T]]) -> T: ...
+
+
+class PostgresLog:
+    """The methods of `interface.Storage` about events, endpoints, cursors and attempts."""
+
+    async def notice(self: _Engine) -> int:
+        async with self.connection() as connection:
+            if not (await _one(connection, "any_ahead"))["found"]:
+                return 0
+        now = self._clock.now()
+
+        async def notice(connection: Connection) -> int:
+            return int((await _one(connection, "notice", now=now, limit=NOTICE_MAX))["noticed"])
+
+        return await self.transaction(notice)
+
+    async def lease(
+        self: _Engine, owner: str, limit: int, failing_limit: int, seconds: float
+    ) -> Sequence[LeasedEndpoint]:
+        now = self._clock.now()
+        async with self.connection() as connection:
+            if not (await _one(connection, "any_due", now=now))["found"]:
+                return ()
+        token = uuid.uuid4().hex
+        limits = {"limit": limit, "failing_limit": failing_limit}
+
+        async def lease(connection: Connection) -> list[LeasedEndpoint]:
+            taken = {"owner": owner, "token": token, "until": now + int(seconds * SECOND)}
+            rows = await _all(connection, "lease", now=now, **limits, **taken)
+            subscriptions = await _subscribed(connection, [row["id"] for row in rows])
+            return [await _leased(connection, row, token, subscriptions[row["id"]]) for row in rows]
+
+        return await self.transaction(lease)
+
+    async def fetch(self: _Engine, requests: Sequence[ReadRequest]) -> Sequence[ReadAnswer]:
+        now = self._clock.now()
+        async with self.snapshot() as connection:
+            events = await _stretches(connection, {one for request in requests for one in request.stretches})
+            return [await _answer(connection, request, events, now) for request in requests]
+
+    async def settle(self: _Engine, settlements: Sequence[Settlement]) -> Sequence[Settled]:
+        now = self._clock.now()
+        return await self.transaction(lambda connection: _settle(connection, settlements, now))
+
+    async def renew(self: _Engine, tokens: Mapping[str, str], seconds: float) -> frozenset[str]:
+        until = self._clock.now() + int(seconds * SECOND)
+        arguments = {"ids": list(tokens), "tokens": list(tokens.values()), "until": until}
+
+        async def renew(connection: Connection) -> frozenset[str]:
+            held = {row["id"] for row in await _all(connection, "renew", **arguments)}
+            return frozenset(tokens.keys() - held)
+
+        return await self.transaction(renew)
+
+    async def subscriptions(self: _Engine, endpoint_ids: Sequence[str]) -> Mapping[str, tuple[Subscription, ...]]:
+        async with self.connection() as connection:
+            return await _subscribed(connection, endpoint_ids)
+
+    async def next_due_at(self: _Engine) -> int | None:
+        async with self.connection() as connection:
+            due_at: int | None = (await _one(connection, "next_due_at"))["due_at"]
+            return due_at
+
+    async def end_leases(self: _Engine, owners: Iterable[str]) -> None:
+        """End the leases of local processes that are dead, so that nobody waits for them to run out."""
+        now = self._clock.now()
+
+        async def end(connection: Connection) -> None:
+            for owner in owners:
+                await _run(connection, "end_leases", owner=owner, now=now)
+
+        await self.transaction(end)
+
+
+async def append_events(connection: Connection, now: int, events: Sequence[NewEvent]) -> None:
+    """In the order given: each organization's next sequence, each type's next ordinal."""
+    for event in events:
+        row = {
+            "organization_id": event.organization_id,
+            "event": event.event.value,
+            "id": event.id,
+            "resource_id": event.resource_id,
+            "body": event.body,
+            "now": now,
+        }
+        done = await _run(connection, "append", **row)
+        assert done == 1, "every organization has a log, and a head for each event"
+
+
+async def _all(connection: Connection, name: str, **parameters: Any) -> Sequence[Any]:
+    statement = SQL[name]
+    rows: Sequence[Any] = await connection.fetch(statement.text, *statement.arguments(parameters))
+    return rows
+
+
+async def _one(connection: Connection, name: str, **parameters: Any) -> Any:
+    statement = SQL[name]
+    return await connection.fetchrow(statement.text, *statement.arguments(parameters))
+
+
+async def _run(connection: Connection, name: str, **parameters: Any) -> int:
+    statement = SQL[name]
+    return affected(await connection.execute(statement.text, *statement.arguments(parameters)))
+
+
+def affected(status: str) -> int:
+    """How many rows a command changed, by its tag (`UPDATE 3`, `INSERT 0 1`)."""
+    return int(status.rsplit(" ", 1)[-1])
+
+
+async def _leased(
+    connection: Connection, row: Any, token: str, subscriptions: tuple[Subscription, ...]
+) -> LeasedEndpoint:
+    if row["is_uncertain"]:
+        subscriptions = tuple([replace(one, settled=await _settled(connection, one)) for one in subscriptions])
+    return LeasedEndpoint(
+        id=row["id"],
+        organization_id=row["organization_id"],
+        token=token,
+        health=_health(row),
+        has_retries=row["has_retries"],
+        subscriptions=subscriptions,
+    )
+
+
+def _health(row: Any) -> EndpointHealth:
+    return EndpointHealth(
+        consecutive_failures=row["consecutive_failures"],
+        failing_resources=tuple(json.loads(row["failing_resources"])),
+        failing_since=row["failing_since"],
+        opened_at=row["opened_at"],
+        probes=row["probes"],
+        probed_sequence=row["probed_sequence"],
+        not_before=row["not_before"],
+        window=row["window"],
+        rate_at=row["rate_at"],
+    )
+
+
+async def _subscribed(connection: Connection, endpoint_ids: Sequence[str]) -> dict[str, tuple[Subscription, ...]]:
+    found: dict[str, list[Subscription]] = {one: [] for one in endpoint_ids}
+    if endpoint_ids:
+        for row in await _all(connection, "live_subscriptions", endpoint_ids=list(endpoint_ids)):
+            found[row["endpoint_id"]].append(Subscription(**dict(row)))
+    return {endpoint_id: tuple(ones) for endpoint_id, ones in found.items()}
+
+
+async def _settled(connection: Connection, one: Subscription) -> frozenset[int]:
+    parameters = {
+        "organization_id": one.organization_id,
+        "webhook_id": one.webhook_id,
+        "replay_id": one.replay_id,
+        "event": one.event,
+        "cursor": one.cursor,
+    }
+    return frozenset(row["ordinal"] for row in await _all(connection, "settled_beyond", **parameters))
+
+
+Events = Mapping[Stretch, tuple[LoggedEvent, ...]]
+
+
+async def _stretches(connection: Connection, wanted: Iterable[Stretch]) -> Events:
+    """Each once: endpoints at the same place of the same log share one read, and the bytes."""
+    found: dict[Stretch, list[LoggedEvent]] = {one: [] for one in wanted}
+    plain = [one for one in found if one.failed_of is None]
+    if plain:
+        rows = await _all(
+            connection,
+            "stretches",
+            numbers=list(range(len(plain))),
+            organizations=[one.organization_id for one in plain],
+            events=[one.event for one in plain],
+            after=[one.after for one in plain],
+            limits=[one.limit for one in plain],
+        )
+        for number, *event in rows:
+            one = plain[number]
+            found[one].append(LoggedEvent(one.organization_id, *event))
+    for one in found.keys() - set(plain):
+        rows = await _all(connection, "failed_stretch", **asdict(one))
+        found[one] = [LoggedEvent(one.organization_id, *row) for row in rows]
+    return {one: tuple(events) for one, events in found.items()}
+
+
+async def _answer(connection: Connection, request: ReadRequest, events: Events, now: int) -> ReadAnswer:
+    read = tuple(events[stretch] for stretch in request.stretches)
+    retries = await _retries(connection, request, now) if request.retries_limit else ()
+    blocked = await _blocked(connection, request.endpoint_id, read) if request.check_blocked else frozenset()
+    return ReadAnswer(request.endpoint_id, read, retries, blocked)
+
+
+async def _retries(connection: Connection, request: ReadRequest, now: int) -> tuple[DueRetry, ...]:
+    parameters: dict[str, Any] = {"endpoint_id": request.endpoint_id, "limit": request.retries_limit}
+    if request.probe_after is None:
+        rows = await _all(connection, "due_retries", **parameters, now=now)
+    else:
+        rows = await _all(connection, "probe_candidates", **parameters, after=request.probe_after)
+    return tuple(DueRetry(row[0], row[1], row[2], LoggedEvent(*tuple(row)[3:])) for row in rows)
+
+
+async def _blocked(
+    connection: Connection, endpoint_id: str, events: Iterable[Iterable[LoggedEvent]]
+) -> frozenset[tuple[str, str]]:
+    resources = sorted({event.resource_id for stretch in events for event in stretch})
+    rows = await _all(connection, "blocked", endpoint_id=endpoint_id, resources=resources)
+    return frozenset((row["replay_id"], row["resource_id"]) for row in rows)
+
+
+async def _settle(connection: Connection, settlements: Sequence[Settlement], now: int) -> list[Settled]:
+    attempts = [attempt for settlement in settlements for attempt in settlement.attempts]
+    if attempts:
+        await connection.copy_records_to_table("attempts", records=attempts, columns=AttemptRecord._fields)
+    webhook_ids = {move.webhook_id for one in settlements for move in one.cursors}
+    webhook_ids |= {parked.webhook_id for one in settlements for parked in one.parked}
+    if webhook_ids:
+        await _all(connection, "lock_webhooks", ids=sorted(webhook_ids))
+    tokens = {"ids": [one.endpoint_id for one in settlements], "tokens": [one.token for one in settlements]}
+    held = {row["id"] for row in await _all(connection, "lock_held", **tokens)}
+    kept = [one for one in settlements if one.endpoint_id in held]
+    await _move_cursors(connection, kept, now)
+    unblocked = {one.endpoint_id: await _settle_one(connection, one, now) for one in kept}
+    await _release(connection, [one for one in kept if one.release], now)
+    return [
+        Settled(
+            one.endpoint_id, lost=one.endpoint_id not in held, unblocked=unblocked.get(one.endpoint_id, frozenset())
+        )
+        for one in settlements
+    ]
+
+
+async def _move_cursors(connection: Connection, settlements: Sequence[Settlement], now: int) -> None:
+    moves = [(one.endpoint_id, move) for one in settlements for move in one.cursors]
+    live = [(endpoint_id, move) for endpoint_id, move in moves if not move.replay_id]
+    moved: set[str] = set()
+    if live:
+        rows = await _all(
+            connection,
+            "move_cursors",
+            webhook_ids=[move.webhook_id for _, move in live],
+            epochs=[move.epoch for _, move in live],
+            endpoint_ids=[endpoint_id for endpoint_id, _ in live],
+            cursors=[move.cursor for _, move in live],
+        )
+        moved = {row["id"] for row in rows}
+    for endpoint_id, move in moves:
+        if move.replay_id:
+            arguments = {"replay_id": move.replay_id, "epoch": move.epoch, "cursor": move.cursor}
+            done = await _one(connection, "move_replay", **arguments, now=now) is not None
+        else:
+            done = move.webhook_id in moved
+        if not done:
+            await _run(connection, "make_uncertain", endpoint_id=endpoint_id)
+
+
+async def _settle_one(connection: Connection, settlement: Settlement, now: int) -> frozenset[tuple[str, str]]:
+    """What only exceptions need. Returns what `Settled.unblocked` says."""
+    key = {"endpoint_id": settlement.endpoint_id}
+    unblocked = await _write_parked(connection, settlement, now)
+    if settlement.health is not None:
+        health = asdict(settlement.health)
+        health["failing_resources"] = json.dumps(settlement.health.failing_resources)
+        await _run(connection, "write_health", **key, **health)
+    if settlement.disable_reason is not None:
+        await _disable(connection, settlement.endpoint_id, settlement.disable_reason, now)
+    return unblocked
+
+
+async def _write_parked(connection: Connection, settlement: Settlement, now: int) -> frozenset[tuple[str, str]]:
+    """Park and unpark; then no resource's first delivery is held. Returns those with nothing parked any more."""
+    here = {"endpoint_id": settlement.endpoint_id, "now": now}
+    for webhook_id, replay_id, sequence, _ in settlement.settled_retries:
+        await _run(connection, "unpark", webhook_id=webhook_id, replay_id=replay_id, sequence=sequence)
+    for parked in settlement.parked:
+        await _run(connection, "park", **here, **asdict(parked))
+    touched = {(replay_id, resource_id) for _, replay_id, _, resource_id in settlement.settled_retries}
+    touched |= {(parked.replay_id, parked.resource_id) for parked in settlement.parked}
+    blocked = set()
+    for replay_id, resource_id in sorted(touched):
+        resource = {"replay_id": replay_id, "resource_id": resource_id}
+        await _run(connection, "promote", **here, **resource)
+        if await _one(connection, "still_blocked", endpoint_id=settlement.endpoint_id, **resource) is not None:
+            blocked.add((replay_id, resource_id))
+    if any(replay_id for replay_id, _ in touched) or any(move.replay_id for move in settlement.cursors):
+        await _run(connection, "end_replays", **here)
+    return frozenset(touched - blocked)
+
+
+async def _disable(connection: Connection, endpoint_id: str, reason: str, now: int) -> None:
+    """Every webhook of the endpoint, as the audit tells."""
+    rows = await _all(connection, "disable", endpoint_id=endpoint_id, reason=reason, now=now)
+    await _run(connection, "pause_parked", endpoint_id=endpoint_id)
+    entry = {"now": now, "actor": SERVICE, "action": Action.WEBHOOK_DISABLED.value}
+    for row in rows:
+        subject = {"organization_id": row["organization_id"], "subject": f"webhook:{row['id']}"}
+        await _run(connection, "record_disabled", **entry, **subject, details=json.dumps({"reason": reason}))
+
+
+async def _release(connection: Connection, settlements: Sequence[Settlement], now: int) -> None:
+    if settlements:
+        await _run(
+            connection,
+            "release",
+            ids=[one.endpoint_id for one in settlements],
+            due=[one.due_at for one in settlements],
+            uncertain=[one.uncertain for one in settlements],
+            now=now,
+        )
+
+
+RETRYABLE: Final = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+)
+"""Somebody else was quicker: the same transaction, run again, sees what they did."""
