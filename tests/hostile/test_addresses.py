@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.hostile.behaviours import BEHAVIOURS
-from tests.hostile.test_hostile import LIMITS, LOOPBACK, listening, post
+from tests.hostile.sending import LIMITS, LOOPBACK, listening, post
 from tocsin.delivery.address import Address, Network, Refused
 from tocsin.delivery.outcome import Outcome, OutcomeKind
 from tocsin.delivery.sender import Sender

@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from tests.hostile.behaviours import BEHAVIOURS
-from tests.hostile.test_hostile import BODY, LIMITS, LOOPBACK, listening, post
+from tests.hostile.sending import BODY, LIMITS, LOOPBACK, listening, post
 from tocsin.delivery.address import Address
 from tocsin.delivery.outcome import OutcomeKind
 from tocsin.delivery.sender import Sender

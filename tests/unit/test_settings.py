@@ -18,7 +18,7 @@ KEY = bytes(range(32))
     ("name", "value"),
     [
         ("DATABASE_URL", "mysql://x"),
-        ("DATABASE_URL", "postgresql://localhost/tocsin"),
+        ("DATABASE_URL", "postgresql:"),
         ("DATABASE_URL", "sqlite:///"),
         ("PUBLIC_URL", "tocsin.example.org"),
         ("PUBLIC_URL", "https://tocsin.example.org/?a=b"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -16,6 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+from tocsin.domain.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -41,19 +44,22 @@ def sqlite_path(database_url: str) -> Path:
 
 
 def migrate(database_url: str) -> None:
-    """Run the migrations that the database lacks. Waits for another process that does the same."""
+    """Run the migrations that the database lacks. Waits for another process that does the same.
+
+    Raises Unavailable where the database can't be reached.
+    """
     if is_sqlite(database_url):
         with _alone(sqlite_path(database_url)), _connection(database_url) as connection:
             connection.execute(text("PRAGMA journal_mode = WAL"))
             _upgrade(connection)
     else:
-        _on_postgres(database_url, _upgrade_alone)
+        on_postgres(database_url, _upgrade_alone)
 
 
 def pending(database_url: str) -> bool:
     """Whether the database lacks a migration (or is not there)."""
     if not is_sqlite(database_url):
-        return _on_postgres(database_url, _lacks)
+        return on_postgres(database_url, _lacks)
     if not sqlite_path(database_url).exists():
         return True
     with _connection(database_url) as connection:
@@ -91,7 +97,7 @@ def _durable(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
+def on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
     """Run `work` in one transaction, over the driver that serves everything else; from any thread, loop or none."""
 
     async def run() -> T:
@@ -114,6 +120,8 @@ def _on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
     thread = threading.Thread(target=in_a_loop_of_its_own)
     thread.start()
     thread.join()
+    if isinstance(results[0], (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)):
+        raise Unavailable(f"The database can't be reached: {results[0]}", retry_after_seconds=1) from results[0]
     if isinstance(results[0], BaseException):
         raise results[0]
     found: T = results[0]

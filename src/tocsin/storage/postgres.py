@@ -44,7 +44,19 @@ DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call] # SQLAlche
 
 log = structlog.get_logger(__name__)
 
-LOST: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
+LOST: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What a caller meets while the database restarts, fails over, or is too far away. Whether a commit that was on its way
+has happened, nobody knows then."""
 
 
 class DatabaseClock:
@@ -152,7 +164,7 @@ class PostgresStorage(PostgresLog):
         try:
             pool = self._pool or await self._connected()
             acquired = await pool.acquire(timeout=CONNECT_SECONDS)
-        except (*LOST, TimeoutError) as error:
+        except LOST as error:
             raise Unavailable("The database can't be reached.", retry_after_seconds=1) from error
         try:
             if isinstance(self._clock, DatabaseClock):
@@ -161,7 +173,8 @@ class PostgresStorage(PostgresLog):
         except LOST as error:
             raise Unavailable("The database was lost.", retry_after_seconds=1) from error
         finally:
-            await pool.release(acquired)
+            with contextlib.suppress(*LOST):
+                await pool.release(acquired)
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
@@ -225,7 +238,7 @@ class PostgresStorage(PostgresLog):
         while True:
             try:
                 await self._listen()
-            except (*LOST, asyncpg.PostgresError, TimeoutError) as error:
+            except (*LOST, asyncpg.PostgresError) as error:
                 log.warning("listening_lost", error=type(error).__name__)
             await asyncio.sleep(RECONNECT_SECONDS)
 
