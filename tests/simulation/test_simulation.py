@@ -1,6 +1,5 @@
 """Histories keep every promise; and for each promise, a planted bug that breaks it is caught."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -64,14 +63,14 @@ class _Careless(Series):
 
     def queue(self, delivery: Delivery) -> None:
         self.queued += 1
-        self.waiting.setdefault(delivery.event.resource_id, deque())
+        self.waiting.setdefault(delivery.event.resource_id, None)
         self.ready.append(delivery)
 
     def go_on(self, resource_id: str) -> None:
         self.waiting.pop(resource_id, None)
 
-    def give_way(self, resource_id: str) -> deque[Delivery]:
-        return self.waiting.pop(resource_id, deque())
+    def give_way(self, resource_id: str) -> Sequence[Delivery]:
+        return self.waiting.pop(resource_id, None) or ()
 
 
 def _claim_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def test_no_answer_is_a_failure(kind: OutcomeKind) -> None:
 
 
 def test_an_answer_that_was_cut_short_is_no_success() -> None:
-    cut = replace(failure(OutcomeKind.CONNECTION_LOST), status=200)
+    cut = failure(OutcomeKind.CONNECTION_LOST)._replace(status=200)
     assert isinstance(verdict(cut).decision, Retry)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from tocsin.storage.migrate import migrate, pending
 SHUTDOWN_SECONDS: Final = 8
 """How long answers in progress may still take."""
 BACKLOG: Final = 2048
+GC_THRESHOLDS: Final = (10_000, 20, 20)
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 
 
@@ -40,12 +42,14 @@ def serve(settings: Settings, host: str, port: int, *, with_worker: bool, with_m
     listening = listen(host, port)
     url = settings.public_url or own_url(host, listening)
     typer.echo(f"tocsin serves {url}/  (description: {url}/openapi.json)", err=True)
+    calm_garbage_collection()
     uvloop.run(_serve(settings, url, listening, with_worker=with_worker))
 
 
 def work(settings: Settings) -> None:
     prepare(settings, with_migrations=False)
     typer.echo("tocsin delivers", err=True)
+    calm_garbage_collection()
     uvloop.run(_work(settings))
 
 
@@ -55,6 +59,13 @@ def prepare(settings: Settings, *, with_migrations: bool) -> None:
         migrate(settings.database_url)
     elif pending(settings.database_url):
         raise SettingsError("TOCSIN_DATABASE_URL must name a database that is up to date: run tocsin migrate")
+
+
+def calm_garbage_collection() -> None:
+    """What is loaded by now stays: it is not looked through again and again for garbage that it doesn't hold."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def listen(host: str, port: int) -> socket.socket:

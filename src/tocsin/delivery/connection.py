@@ -31,6 +31,7 @@ class Limits:
 
 
 RETRY_AFTER_MAX_CHARACTERS: Final = 256
+FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class Answer:
@@ -98,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._first_byte_at = 0.0
         self._complete = False
         self._keep = False
+        self._written = False
         self.uses = 0
         self.idle_since = 0.0
         self.reusable = True
@@ -111,16 +113,23 @@ class Connection(asyncio.Protocol):
 
     # What the sender asks
 
-    def send(self, exchange: Exchange, request: bytes) -> None:
+    def take(self, exchange: Exchange) -> None:
+        """The connection is the exchange's, which writes next."""
         assert self._exchange is None, "one request at a time"
-        assert self._transport is not None
         self._exchange = exchange
         self._parser = httptools.HttpResponseParser(self)
         self._answer = Answer()
         self._first_byte_at = 0.0
         self._complete = False
+        self._written = False
         self.uses += 1
-        self._transport.write(request)
+
+    def write(self, exchange: Exchange, request: bytes) -> None:
+        """Nothing, where the exchange has ended meanwhile."""
+        if self._exchange is exchange:
+            assert self._transport is not None
+            self._written = True
+            self._transport.write(request)
 
     def abandon(self) -> None:
         """Nobody waits any more: close."""
@@ -140,6 +149,9 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._exchange is None or self._parser is None:
             self.close()  # nobody asked: whatever this is, it must not become the next answer
+            return
+        if not self._written:
+            self._spoke_first()
             return
         answer = self._answer
         if not self._first_byte_at:
@@ -176,11 +188,11 @@ class Connection(asyncio.Protocol):
         answer.head_bytes += len(name) + len(value)
         if answer.head_bytes > self._limits.response_head_max_bytes:
             raise _Cut(OutcomeKind.HEAD_TOO_LARGE, self._head_too_large())
-        match name.lower():
-            case b"content-length" | b"transfer-encoding":
-                answer.close_delimited = False
-            case b"retry-after":
-                answer.retry_after = value.decode("latin-1")[:RETRY_AFTER_MAX_CHARACTERS]
+        told = name.lower()
+        if told in FRAMING:
+            answer.close_delimited = False
+        elif told == b"retry-after":
+            answer.retry_after = value.decode("latin-1")[:RETRY_AFTER_MAX_CHARACTERS]
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
@@ -245,6 +257,11 @@ class Connection(asyncio.Protocol):
         assert exchange is not None
         self.close()
         exchange.failed(kind, reason, untouched=self.uses > 1 and not self._first_byte_at)
+
+    def _spoke_first(self) -> None:
+        """Bytes before the request was written are no answer to it, whatever they look like."""
+        kind = OutcomeKind.CONNECTION_LOST if self.uses > 1 else OutcomeKind.PROTOCOL_ERROR
+        self._fail(kind, "The receiver sent bytes before it was asked for any.")
 
     def _lost(self, error: Exception | None) -> str:
         how = "closed the connection" if error is None else "broke the connection"

@@ -5,8 +5,8 @@ status decides. Every other kind is a failure without a status that counts, what
 that was cut short by the receiver proves nothing, so there is no false success.
 """
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class OutcomeKind(StrEnum):
@@ -33,8 +33,7 @@ class OutcomeKind(StrEnum):
     """We stopped waiting because this process is ending: it spends no schedule."""
 
 
-@dataclass(frozen=True, slots=True)
-class Durations:
+class Durations(NamedTuple):
     """Microseconds of each phase; None where it did not happen (a reused connection neither resolves nor connects)."""
 
     total: int
@@ -44,8 +43,7 @@ class Durations:
     first_byte: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """`reason` is one plain sentence for people. `response_body` holds at most the first 4 KiB, for every RESPONSE."""
 
     kind: OutcomeKind
@@ -57,5 +55,5 @@ class Outcome:
     response_body: bytes = b""
     address: str | None = None
     """The IP address and port that was connected to, as `192.0.2.1:443` or `[2001:db8::1]:443`."""
-    refusal: str | None = field(default=None)
+    refusal: str | None = None
     """For REFUSED_ADDRESS: the name of the refusal (`address.Refused`)."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from tocsin.delivery.outcome import Outcome, OutcomeKind
 from tocsin.storage.records import EndpointHealth
@@ -77,11 +77,12 @@ class Unspent:
     """Failed without spending the schedule: the delivery stays where it was."""
 
 
+DELIVERED: Final = Delivered()
+
 Decision: TypeAlias = Delivered | Retry | GiveUp | Unspent
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`reason` is in plain words, None for a delivery that needs none; `disable_reason`: every webhook of the endpoint
     is to be disabled."""
 
@@ -113,7 +114,7 @@ def judge(
         return Verdict(Unspent(), health, outcome.reason)
     status = outcome.status if outcome.kind is OutcomeKind.RESPONSE else None
     if status is not None and 200 <= status < 300:
-        return Verdict(Delivered(), _succeeded(health, limit), None)
+        return Verdict(DELIVERED, _succeeded(health, limit), None)
     if status == 410:
         reason = "The receiver answered 410 Gone: it wants no more notifications."
         return Verdict(Unspent(), health, reason, disable_reason=reason)

@@ -110,7 +110,12 @@ class Post:
     def use(self, connection: Connection) -> None:
         self.connection = connection
         self._sent_at = self._sender.clock()
-        connection.send(self, self._request)
+        connection.take(self)
+        self._sender.write_soon(self)
+
+    def write(self) -> None:
+        if self.connection is not None:
+            self.connection.write(self, self._request)
 
     def connect(self, task: "asyncio.Task[None]") -> None:
         self._task = task
@@ -197,6 +202,7 @@ class Sender:
         self._drop_idle_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._outbox: list[Post] = []
 
     def post(self, target: Target, head: bytes, body: bytes, done: Done) -> Post:
         """Start an attempt. `head`: header lines, each ended by CRLF, but Host and Content-Length.
@@ -257,6 +263,18 @@ class Sender:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         post.connect(task)
+
+    def write_soon(self, post: Post) -> None:
+        """Requests of one turn of the event loop are written together, at its end: waking a receiver costs more than a
+        request does, and one that is awake is not woken again."""
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._outbox.append(post)
+
+    def _write(self) -> None:
+        posts, self._outbox = self._outbox, []
+        for post in posts:
+            post.write()
 
     def give_back(self, host: Host, connection: Connection) -> None:
         """The answer is complete: the connection may serve the next attempt."""

@@ -4,6 +4,7 @@ Within a series a resource is *claimed* by the delivery of it that is ready or i
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 from tocsin.delivery.source import Delivery
 
@@ -17,8 +18,8 @@ class Series:
         self.replay_id = replay_id
         """Empty: the live events."""
         self.ready: deque[Delivery] = deque()
-        self.waiting: dict[str, deque[Delivery]] = {}
-        """By claimed resource: what waits behind."""
+        self.waiting: dict[str, deque[Delivery] | None] = {}
+        """By claimed resource: what waits behind, if anything does."""
         self.queued = 0
         """Read, and neither started nor parked."""
         self.in_flight = 0
@@ -26,12 +27,14 @@ class Series:
     def queue(self, delivery: Delivery) -> None:
         """Ready, or behind what claims its resource."""
         self.queued += 1
-        behind = self.waiting.get(delivery.event.resource_id)
-        if behind is None:
-            self.waiting[delivery.event.resource_id] = deque()
+        resource_id = delivery.event.resource_id
+        if resource_id not in self.waiting:
+            self.waiting[resource_id] = None
             self.ready.append(delivery)
-        else:
+        elif (behind := self.waiting[resource_id]) is not None:
             behind.append(delivery)
+        else:
+            self.waiting[resource_id] = deque([delivery])
 
     def started(self) -> None:
         self.queued -= 1
@@ -45,8 +48,8 @@ class Series:
         else:
             del self.waiting[resource_id]
 
-    def give_way(self, resource_id: str) -> deque[Delivery]:
+    def give_way(self, resource_id: str) -> Sequence[Delivery]:
         """The resource's claim ends; returns what waited behind."""
-        behind = self.waiting.pop(resource_id)
+        behind = self.waiting.pop(resource_id) or ()
         self.queued -= len(behind)
         return behind

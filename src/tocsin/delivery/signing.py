@@ -36,17 +36,28 @@ class Signer(Protocol):
         ...
 
 
-class HmacSigner:
-    """`v1`."""
+HMAC_BLOCK_BYTES: Final = 64
+"""Of SHA-256 (RFC 2104, section 2): no secret is longer."""
+INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
+OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
-    __slots__ = ("_key",)
+
+class HmacSigner:
+    """`v1`. The hash of the padded key is kept (RFC 2104, section 4), which halves the cost."""
+
+    __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        assert len(key) <= HMAC_BLOCK_BYTES
+        padded = key.ljust(HMAC_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(padded.translate(INNER))
+        self._outer = hashlib.sha256(padded.translate(OUTER))
 
     def sign(self, message: bytes) -> str:
-        digest = hmac.digest(self._key, message, "sha256")
-        return "v1," + binascii.b2a_base64(digest, newline=False).decode("ascii")
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return "v1," + binascii.b2a_base64(outer.digest(), newline=False).decode("ascii")
 
 
 class Ed25519Signer:

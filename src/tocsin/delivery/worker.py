@@ -12,7 +12,8 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, get_args
 
 import structlog
 
@@ -21,7 +22,7 @@ from tocsin.delivery import recipient
 from tocsin.delivery.connection import Limits
 from tocsin.delivery.endpoint import Lane
 from tocsin.delivery.outcome import Durations, Outcome, OutcomeKind
-from tocsin.delivery.policy import Policy, Standing, Verdict, standing
+from tocsin.delivery.policy import Decision, Policy, Standing, Verdict, standing
 from tocsin.delivery.request import Recipient, head
 from tocsin.delivery.source import Delivery
 from tocsin.delivery.target import RefusedUrl, Target
@@ -48,6 +49,8 @@ GRACE_SECONDS: Final = 8.0
 """At the end: how long what is in flight may still take."""
 RECIPIENTS_MAX: Final = 10_000
 DATABASE_PAUSE_SECONDS: Final = 0.5
+DECISIONS: Final = {one: one.__name__.lower() for one in get_args(Decision)}
+"""As metrics name them."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,12 +84,16 @@ class Held:
     """No POST starts later: it could outlive the lease."""
     paused_at: float = 0.0
     slow: bool = False
+    suspect: bool = False
+    """Failing or slow: such endpoints hold together at most half of the worker's concurrency."""
     oldest_started_at: float = 0.0
 
-    @property
-    def suspect(self) -> bool:
-        """Failing or slow: such endpoints hold together at most half of the worker's concurrency."""
-        return self.slow or self.lane.health.consecutive_failures > 0
+    def __post_init__(self) -> None:
+        self.judge()
+
+    def judge(self) -> None:
+        """Whether it is suspect now."""
+        self.suspect = self.slow or self.lane.health.consecutive_failures > 0
 
 
 class Worker:
@@ -201,6 +208,7 @@ class Worker:
         for held in self._held.values():
             lane = held.lane
             held.slow = lane.in_flight > 0 and now - held.oldest_started_at > SLOW_SECONDS
+            held.judge()
             if held.suspect:
                 suspect += lane.in_flight
             if not self._stopping and now - held.leased_at > SLICE_SECONDS:
@@ -312,19 +320,19 @@ class Worker:
 
     def _pump_all(self) -> None:
         self._hungry.clear()
+        moment, now = self._clock.monotonic(), self._clock.now()
         for held in list(self._held.values()):
-            self._pump(held)
+            self._pump(held, moment, now)
 
-    def _pump(self, held: Held) -> None:
-        """Start what may start now at one endpoint."""
-        if held.paused_at or self._clock.monotonic() > held.start_until:
+    def _pump(self, held: Held, moment: float, now: int) -> None:
+        """Start what may start now (`moment`: monotonic seconds) at one endpoint."""
+        if held.paused_at or moment > held.start_until:
             return
-        now = self._clock.now()
         while self._room(held):
             delivery = held.lane.next(now)
             if delivery is None:
                 return
-            self._send(held, delivery, now)
+            self._send(held, delivery, moment, now)
         self._hungry.append(held)
 
     def _room(self, held: Held) -> bool:
@@ -334,9 +342,9 @@ class Worker:
             return self._suspect_in_flight < half
         return self._in_flight - self._suspect_in_flight < self._concurrency - min(self._suspect_in_flight, half)
 
-    def _send(self, held: Held, delivery: Delivery, now: int) -> None:
+    def _send(self, held: Held, delivery: Delivery, moment: float, now: int) -> None:
         if held.lane.in_flight == 1:
-            held.oldest_started_at = self._clock.monotonic()
+            held.oldest_started_at = moment
         self._in_flight += 1
         self._suspect_in_flight += held.suspect
         try:
@@ -346,27 +354,22 @@ class Worker:
             asyncio.get_running_loop().call_soon(self._done, held, delivery, outcome)
             return
         event = delivery.event
-        post = self._sender.post(
-            ready.target,
-            head(ready, event, now),
-            event.body,
-            lambda outcome: self._done(held, delivery, outcome),
-        )
-        self._posts[delivery] = post
+        done = partial(self._done, held, delivery)
+        self._posts[delivery] = self._sender.post(ready.target, head(ready, event, now), event.body, done)
 
     def _done(self, held: Held, delivery: Delivery, outcome: Outcome) -> None:
         self._posts.pop(delivery, None)
-        lane = held.lane
+        moment, now = self._clock.monotonic(), self._clock.now()
+        lane, before = held.lane, held.lane.health
         self._in_flight -= 1
         if held.suspect:
             self._suspect_in_flight = max(0, self._suspect_in_flight - 1)
-        held.oldest_started_at = self._clock.monotonic()
-        now = self._clock.now()
-        before = standing(lane.health)
+        held.oldest_started_at = moment
         verdict = lane.finish(delivery, outcome, now, self._chance())
         self._count(delivery, outcome, verdict, now)
-        if standing(lane.health) is not before:
-            _log_standing(delivery, outcome, before, standing(lane.health))
+        if lane.health is not before:
+            held.judge()
+            _log_standing(delivery, outcome, standing(before), standing(lane.health))
         if verdict.reason is not None:
             _log_failure(delivery, outcome, verdict)
         self._results += 1
@@ -375,12 +378,12 @@ class Worker:
         if self._hungry:
             self._hungry.append(held)
             held = self._hungry.popleft()
-        self._pump(held)
+        self._pump(held, moment, now)
 
     def _count(self, delivery: Delivery, outcome: Outcome, verdict: Verdict, now: int) -> None:
         metrics = self._metrics
-        metrics.attempts.labels(outcome.kind.value).inc()
-        metrics.deliveries.labels(type(verdict.decision).__name__.lower()).inc()
+        metrics.attempts.count(outcome.kind)
+        metrics.deliveries.count(DECISIONS[type(verdict.decision)])
         metrics.attempt_seconds.observe(outcome.durations.total / 1e6)
         if verdict.reason is None:
             metrics.delivery_latency_seconds.observe((now - delivery.event.occurred_at) / 1e6)
@@ -412,6 +415,8 @@ def _sealed(one: Subscription) -> recipient.Sealed:
 
 
 def _log_standing(delivery: Delivery, outcome: Outcome, before: Standing, after: Standing) -> None:
+    if before is after:
+        return
     one = delivery.source.subscription
     log.warning(
         "endpoint_state_changed",

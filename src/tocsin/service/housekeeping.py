@@ -53,12 +53,12 @@ class Housekeeping:
     async def tidy(self) -> None:
         """Remove everything that is over its age by now."""
         now = self._context.clock.now()
+        before = now - round(self._retention.days * DAY)
         async with self._context.storage.read() as tx:
-            logs = await stored.all_logs(tx)
+            logs = await stored.old_logs(tx, before)
         for one in logs:
             await self._tidy_log(one, now)
         await self._tidy_attempts(now)
-        before = now - round(self._retention.days * DAY)
         await self._context.storage.write(partial(stored.remove_remains, before=before, now=now))
 
     async def _tidy_log(self, one: Row, now: int) -> None:

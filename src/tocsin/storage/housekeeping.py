@@ -32,7 +32,13 @@ BATCH: Final = 500
 
 WAITING: Final = [state.value for state in (RetryState.RETRYING, RetryState.HELD, RetryState.PAUSED)]
 
-_LOGS = Query(select(logs).where(logs.c.sequence >= logs.c.oldest_sequence).order_by(logs.c.organization_id))
+_OLDEST = and_(events.c.organization_id == logs.c.organization_id, events.c.sequence == logs.c.oldest_sequence)
+_OLD_LOGS = Query(
+    select(logs)
+    .select_from(logs.join(events, _OLDEST))
+    .where(events.c.occurred_at < bindparam("moment"))
+    .order_by(logs.c.organization_id)
+)
 _OCCURRED = Query(
     select(events.c.occurred_at).where(
         events.c.organization_id == bindparam("organization_id"), events.c.sequence == bindparam("sequence")
@@ -52,9 +58,9 @@ class Loss:
     count: int
 
 
-async def all_logs(tx: Reading) -> Sequence[Row]:
-    """Of every organization that has events left."""
-    return await tx.rows(_LOGS)
+async def old_logs(tx: Reading, moment: int) -> Sequence[Row]:
+    """Those whose oldest event occurred before `moment`."""
+    return await tx.rows(_OLD_LOGS, moment=moment)
 
 
 async def first_since(tx: Reading, log: Row, moment: int) -> int:

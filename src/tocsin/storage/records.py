@@ -20,8 +20,7 @@ class NewEvent:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
+class LoggedEvent(NamedTuple):
     """An event as the log keeps it; `body` is the exact notification."""
 
     organization_id: str

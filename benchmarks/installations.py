@@ -1,0 +1,168 @@
+"""Databases filled as a benchmark wants them: organizations, webhooks and logs, made by the use cases that the API
+calls; copied for each round, so that rounds begin alike.
+
+Every event is a real notification of a report's change. On PostgreSQL the cluster is the benchmark's own, with its
+default durability (fsync, synchronous_commit and full_page_writes on).
+"""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.conftest import KEY
+from tests.postgres import TEMPLATE, Cluster, cluster, execute, make_template
+from tests.processes import Installation
+
+from tocsin import app
+from tocsin.api.examples import EXAMPLES
+from tocsin.cli.servers import prepare as migrated
+from tocsin.delivery.request import Recipient, fixed_head
+from tocsin.delivery.request import head as rendered
+from tocsin.delivery.signing import signer
+from tocsin.delivery.target import parse
+from tocsin.domain.events import Event
+from tocsin.domain.ids import uuid7
+from tocsin.hal.encoding import encode
+from tocsin.hal.notification import notification
+from tocsin.service.caller import OPERATOR
+from tocsin.service.use_cases import UseCases
+from tocsin.settings import load
+from tocsin.storage.records import LoggedEvent, NewEvent
+
+SQLITE: Final = "SQLite"
+POSTGRESQL: Final = "PostgreSQL"
+ORGANIZATIONS: Final = 100
+APPENDED_AT_ONCE: Final = 250
+RESOURCES: Final = 250
+"""In each organization; its events take turns with them."""
+EVENT: Final = Event.REPORT_STATE_CHANGED
+REPORT_ID: Final = str(EXAMPLES["Report"][1]["id"])
+BODY: Final = notification(EVENT, encode(EXAMPLES["Report"][1]))
+SERVER: Final = {"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
+"""What an operator would set; nothing that gives up durability."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a database: how many organizations, webhooks of each, and events in the log of each."""
+
+    webhooks: int
+    events: int
+    organizations: int = ORGANIZATIONS
+
+    @property
+    def deliveries(self) -> int:
+        return self.organizations * self.webhooks * self.events
+
+
+@dataclass
+class Databases:
+    """Filled ones, kept to be copied."""
+
+    directory: Path
+    server: Cluster
+    _kept: dict[str, str] = field(default_factory=dict)
+    _count: int = 0
+
+    @property
+    def server_process(self) -> int:
+        """PostgreSQL's id."""
+        return self.server.process.pid
+
+    def fill(self, name: str, engine: str, shape: Shape, receiver: str) -> None:
+        """Make and keep one; `receiver` is the URL that every webhook's begins with."""
+        environment = self._new(engine)
+        asyncio.run(_fill(environment, shape, receiver))
+        self._kept[name] = environment["TOCSIN_DATABASE_URL"]
+        if engine == POSTGRESQL:
+            execute(environment["TOCSIN_DATABASE_URL"], "VACUUM ANALYZE")
+
+    def _new(self, engine: str) -> dict[str, str]:
+        """The settings of an empty one."""
+        self._count += 1
+        if engine == SQLITE:
+            return _settings(f"sqlite:///{self.directory}/{self._count}.db")
+        name = f"kept{self._count}"
+        execute(self.server.url("postgres"), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return _settings(self.server.url(name))
+
+    @contextlib.contextmanager
+    def copy(self, name: str, directory: Path, **more: str) -> Iterator[Installation]:
+        """An installation on a copy of a kept one; its processes and the copy end with it."""
+        kept = self._kept[name]
+        self._count += 1
+        if kept.startswith("sqlite"):
+            url = f"sqlite:///{directory}/copy{self._count}.db"
+            shutil.copy(kept.removeprefix("sqlite:///"), url.removeprefix("sqlite:///"))
+        else:
+            copied = f"copy{self._count}"
+            template = kept.partition("?")[0].rpartition("/")[2]
+            execute(self.server.url("postgres"), f"CREATE DATABASE {copied} TEMPLATE {template}")
+            execute(self.server.url("postgres"), "CHECKPOINT")
+            url = self.server.url(copied)
+        installation = Installation(directory, more={**_settings(url), **more})
+        try:
+            yield installation
+        finally:
+            installation.kill()
+            if kept.startswith("sqlite"):
+                for path in directory.glob(f"copy{self._count}.db*"):
+                    path.unlink()
+            else:
+                execute(self.server.url("postgres"), f"DROP DATABASE {copied} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def databases(directory: Path) -> Iterator[Databases]:
+    with cluster(**SERVER) as server:
+        make_template(server)
+        yield Databases(directory, server)
+
+
+def _settings(url: str) -> dict[str, str]:
+    return {"TOCSIN_DATABASE_URL": url, "TOCSIN_SECRET_KEY": KEY, "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8,::1/128"}
+
+
+async def _fill(environment: dict[str, str], shape: Shape, receiver: str) -> None:
+    settings = load(environment)
+    migrated(settings, with_migrations=True)
+    async with app.open_use_cases(settings, "https://tocsin.example.org") as use_cases:
+        for number in range(shape.organizations):
+            made = await use_cases.organizations.create_for(f"City {number}", "admin@example.org")
+            await _subscribe(use_cases, made.organization.id, shape.webhooks, f"{receiver}/{number}")
+            await append(use_cases, made.organization.id, shape.events)
+
+
+async def _subscribe(use_cases: UseCases, organization_id: str, webhooks: int, receiver: str) -> None:
+    for begin in range(0, webhooks, 8):
+        numbers = range(begin, min(begin + 8, webhooks))
+        members = [{"event": EVENT.value, "payload_url": f"{receiver}/{number}"} for number in numbers]
+        await asyncio.gather(*[use_cases.webhooks.create(OPERATOR, organization_id, one) for one in members])
+
+
+async def append(use_cases: UseCases, organization_id: str, count: int) -> None:
+    """Put events into the organization's log as a change does, many to a transaction."""
+    context = use_cases.context
+    resources = [context.new_id() for _ in range(min(RESOURCES, count))]
+    for begin in range(0, count, APPENDED_AT_ONCE):
+        numbers = range(begin, min(begin + APPENDED_AT_ONCE, count))
+        events = [_event(organization_id, resources[n % len(resources)], context.new_id()) for n in numbers]
+        await context.storage.write(lambda tx, events=events: tx.append(events))  # type: ignore[misc]
+
+
+def _event(organization_id: str, resource_id: str, event_id: str) -> NewEvent:
+    body = BODY.replace(REPORT_ID.encode(), resource_id.encode())
+    return NewEvent(organization_id, EVENT, event_id, resource_id, body)
+
+
+def head(receiver: str) -> Sequence[tuple[str, str]]:
+    """The header lines of a notification, for a client that always sends the same."""
+    some_id = uuid7(1_700_000_000_000_000, bytes(10))
+    webhook = Recipient(parse(receiver), fixed_head(some_id, {}), (signer("v1", bytes(32)),))
+    event = LoggedEvent(some_id, 123_456, EVENT.value, 12_345, some_id, some_id, 0, BODY)
+    lines = rendered(webhook, event, 1_700_000_000_000_000).decode().splitlines()
+    return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
