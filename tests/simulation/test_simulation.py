@@ -1,6 +1,6 @@
 """Histories keep every promise; and for each promise, a planted bug that breaks it is caught."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -97,7 +97,7 @@ def _start_whatever_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _let_suspects_take_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker.Held, "suspect", property(lambda _: False))
+    monkeypatch.setattr(worker.Held, "judge", lambda _: None)
 
 
 def _sign_with_old_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +185,7 @@ def test_a_planted_bug_is_caught(bug: str, monkeypatch: pytest.MonkeyPatch) -> N
     invariant, plan, plant = PLANTS[bug]
     plant(monkeypatch)
     caught: set[Invariant] = set()
-    for seed in (5, 6, 7):
+    for seed in (12, 8, 5, 6, 7):
         report: Report = simulate(plan, seed)
         caught |= {violation.invariant for violation in report.violations}
         if invariant in caught:

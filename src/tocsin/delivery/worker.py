@@ -1,16 +1,17 @@
 """The worker: leases due endpoints, lets `endpoint` and `policy` decide, the `sender` send, and writes what came of it.
 
-One *turn* talks to storage, one statement at a time: settle, notice, lease, fetch. Between turns, outcomes arrive as
-callbacks and start the next deliveries from what was read already. Turns follow each other every `TURN_SECONDS` while
-there is something to write or read, at once on a hint or after `FLUSH_RESULTS` outcomes, and every `POLL_SECONDS`
-when nothing says that there is work: a missed hint costs a second, never an event.
+One *turn* talks to storage: settle, and beside it notice, lease and fetch for what is newly leased; then fetch for what
+was held before, of which everything is settled by then. Between turns, outcomes arrive as callbacks and start the next
+deliveries from what was read already. Turns follow each other every `TURN_SECONDS` while there is something to write or
+read, at once on a hint or after `FLUSH_RESULTS` outcomes, and every `POLL_SECONDS` when nothing says that there is
+work: a missed hint costs a second, never an event.
 
 The database is the truth: an error of it ends the turn, what was to be written is kept and written with the next one.
 """
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, get_args
@@ -43,7 +44,7 @@ POLL_SECONDS: Final = 1.0
 RELOAD_SECONDS: Final = 0.5
 """How often webhooks of held leases are compared with what storage has."""
 FLUSH_RESULTS: Final = 100
-LEASES_PER_TURN: Final = 200
+LEASES_PER_TURN: Final = 500
 FAILING_PER_TURN: Final = 50
 GRACE_SECONDS: Final = 8.0
 """At the end: how long what is in flight may still take."""
@@ -193,14 +194,22 @@ class Worker:
     async def _turn(self) -> None:
         now = self._clock.monotonic()
         self._look_after(now)
-        await self._write()
-        if not self._stopping:
-            await self._notice(now)
-            await self._lease()
+        if self._stopping:
+            await self._write()
+        else:
+            await _both(self._write(), self._take(now))
         if self._held:
             await self._keep(now)
-            await self._read()
+            await self._read(list(self._held.values()))
         self._pump_all()
+
+    async def _take(self, now: float) -> None:
+        """New leases, and what they have to send: beside writing what came of others, which don't concern them."""
+        await self._notice(now)
+        taken = await self._lease()
+        await self._read(taken)
+        for held in taken:
+            self._pump(held, self._clock.monotonic(), self._clock.now())
 
     def _look_after(self, now: float) -> None:
         """Who is slow, and whose slice is over."""
@@ -267,16 +276,17 @@ class Worker:
             for held in self._held.values():
                 held.lane.look_again()
 
-    async def _lease(self) -> None:
+    async def _lease(self) -> list[Held]:
         room = min(LEASES_PER_TURN, 2 * self._concurrency - len(self._held))
         failing = min(FAILING_PER_TURN, self._concurrency // 2 - self._suspect_in_flight)
         if room <= 0:
-            return
+            return []
         now = self._clock.monotonic()
         leased = await self._storage.lease(self._owner, room, max(failing, 0), self._lease_seconds)
-        for one in leased:
-            until = now + self._lease_seconds - self._margin
-            self._held[one.id] = Held(Lane(one, self._policy), now, until)
+        until = now + self._lease_seconds - self._margin
+        taken = [Held(Lane(one, self._policy), now, until) for one in leased]
+        self._held.update({held.lane.id: held for held in taken})
+        return taken
 
     async def _keep(self, now: float) -> None:
         """Renew leases, and compare their webhooks with what storage has now."""
@@ -304,9 +314,9 @@ class Worker:
             if found != held.lane.revisions:
                 held.lane.draining = True
 
-    async def _read(self) -> None:
+    async def _read(self, some: Sequence[Held]) -> None:
         wanted: list[tuple[Held, ReadRequest]] = []
-        for held in self._held.values():
+        for held in some:
             request = None if held.paused_at else held.lane.wants()
             if request is not None:
                 wanted.append((held, request))
@@ -399,6 +409,13 @@ class Worker:
             if len(self._recipients) > RECIPIENTS_MAX:
                 self._recipients.popitem(last=False)
         return found
+
+
+async def _both(first: Awaitable[None], second: Awaitable[None]) -> None:
+    """Wait for both, whatever becomes of either; then raise what the first that failed raised."""
+    for result in await asyncio.gather(first, second, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _sealed(one: Subscription) -> recipient.Sealed:

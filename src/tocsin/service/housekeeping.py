@@ -19,7 +19,10 @@ from tocsin.storage import audit
 from tocsin.storage import housekeeping as stored
 from tocsin.storage.interface import Row, Writing
 
+CHORE: Final = "housekeeping"
 EVERY_SECONDS: Final = 600.0
+ASK_SECONDS: Final = 60.0
+"""How often a process asks whether it is time."""
 BREATH_SECONDS: Final = 0.01
 """Between two batches, so that others write, too."""
 DAY: Final = 86_400 * SECOND
@@ -42,13 +45,17 @@ class Housekeeping:
         self._retention = retention
 
     async def run(self) -> None:
-        """Tidy up, now and then, until cancelled."""
+        """Tidy up, now and then, until cancelled; of all processes of an installation, one does it."""
         while True:
             try:
-                await self.tidy()
+                if await self._context.storage.write(self._begin):
+                    await self.tidy()
             except Exception as error:
                 log.exception("housekeeping_failed", error=type(error).__name__)
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(ASK_SECONDS)
+
+    async def _begin(self, tx: Writing) -> bool:
+        return await stored.begin_chore(tx, CHORE, self._context.clock.now(), EVERY_SECONDS)
 
     async def tidy(self) -> None:
         """Remove everything that is over its age by now."""
@@ -58,7 +65,7 @@ class Housekeeping:
             logs = await stored.old_logs(tx, before)
         for one in logs:
             await self._tidy_log(one, now)
-        await self._tidy_attempts(now)
+        await self._context.storage.tidy_attempts(before)
         await self._context.storage.write(partial(stored.remove_remains, before=before, now=now))
 
     async def _tidy_log(self, one: Row, now: int) -> None:
@@ -93,12 +100,3 @@ class Housekeeping:
                 last_ordinal=loss.last,
                 count=loss.count,
             )
-
-    async def _tidy_attempts(self, now: int) -> None:
-        before, after = now - round(self._retention.days * DAY), 0
-        while True:
-            last = await self._context.storage.write(partial(stored.remove_old_attempts, after=after, before=before))
-            if last is None:
-                return
-            after = last
-            await asyncio.sleep(BREATH_SECONDS)

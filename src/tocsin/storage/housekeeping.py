@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, null, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, null, or_, select, update
 
+from tocsin.clock import SECOND
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import (
     ReplayState,
     RetryState,
-    attempts,
+    chores,
     endpoints,
     events,
     logs,
@@ -28,7 +29,7 @@ from tocsin.storage.statements import Query
 from tocsin.storage.webhooks import promote, wake
 
 BATCH: Final = 500
-"""Events, or attempts, removed in one transaction."""
+"""Events removed in one transaction."""
 
 WAITING: Final = [state.value for state in (RetryState.RETRYING, RetryState.HELD, RetryState.PAUSED)]
 
@@ -44,6 +45,12 @@ _OCCURRED = Query(
         events.c.organization_id == bindparam("organization_id"), events.c.sequence == bindparam("sequence")
     )
 )
+_BEGIN_CHORE = Query(
+    update(chores)
+    .where(chores.c.name == bindparam("name"))
+    .where(or_(chores.c.begun_at <= bindparam("due"), chores.c.begun_at > bindparam("now")))
+    .values(begun_at=bindparam("now"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,11 @@ class Loss:
     first: int
     last: int
     count: int
+
+
+async def begin_chore(tx: Writing, name: str, now: int, seconds: float) -> bool:
+    """Whether it is due: nobody, on any node, has begun it in the last `seconds`. Then we have, and nobody else."""
+    return await tx.execute(_BEGIN_CHORE, name=name, now=now, due=now - round(seconds * SECOND)) > 0
 
 
 async def old_logs(tx: Reading, moment: int) -> Sequence[Row]:
@@ -114,11 +126,8 @@ async def remove_events(tx: Writing, organization_id: str, until: int) -> int:
     below = min(until, oldest + BATCH, log["sequence"] + 1, until if wanted is None else wanted)
     if below <= oldest:
         return 0
-    mine = select(webhooks.c.id).where(webhooks.c.organization_id == organization_id)
-    gone = (attempts.c.sequence > 0, attempts.c.sequence < below)
     await tx.execute(delete(events).where(events.c.organization_id == organization_id, events.c.sequence < below))
     await tx.execute(delete(retries).where(retries.c.organization_id == organization_id, retries.c.sequence < below))
-    await tx.execute(delete(attempts).where(attempts.c.webhook_id.in_(mine), *gone))
     await tx.execute(update(logs).where(logs.c.organization_id == organization_id).values(oldest_sequence=below))
     return int(below) - oldest
 
@@ -205,26 +214,6 @@ async def _loss(tx: Reading, webhook: Row, until: int) -> Loss | None:
         max(newest_ordinal, first) if ahead else cursor,
         ahead + row["parked"],
     )
-
-
-async def remove_old_attempts(tx: Writing, after: int, before: int) -> int | None:
-    """Remove, of the next BATCH attempts beyond the id `after`, those made before the moment `before` whose event is
-    gone (a ping's, a removed webhook's); returns the last id looked at, None at the end."""
-    page = select(attempts.c.id).where(attempts.c.id > after).order_by(attempts.c.id).limit(BATCH).subquery()
-    row = await tx.row(select(func.max(page.c.id).label("last")))
-    assert row is not None
-    if row["last"] is None:
-        return None
-    kept = (
-        select(webhooks.c.id)
-        .join(logs, logs.c.organization_id == webhooks.c.organization_id)
-        .where(webhooks.c.id == attempts.c.webhook_id, attempts.c.sequence >= logs.c.oldest_sequence)
-    )
-    looked_at = and_(attempts.c.id > after, attempts.c.id <= row["last"])
-    await tx.execute(delete(attempts).where(looked_at, attempts.c.started_at < before, ~kept.exists()))
-    newer = await tx.row(select(func.count().label("found")).where(looked_at, attempts.c.started_at >= before))
-    assert newer is not None
-    return None if newer["found"] else int(row["last"])
 
 
 async def remove_remains(tx: Writing, before: int, now: int) -> None:

@@ -102,6 +102,11 @@ class Storage(Protocol):
         """The enabled webhooks and running replays of endpoints, as they are now."""
         ...
 
+    async def tidy_attempts(self, before: int) -> None:
+        """Remove attempts made before the moment `before` whose event is gone (or whose webhook), in small
+        transactions; and make room for those to come, where an engine needs that."""
+        ...
+
     async def end_leases(self, owners: Iterable[str]) -> None:
         """End the leases of local processes that are dead, so that nobody waits for them to run out."""
         ...

@@ -67,6 +67,8 @@ def pending(database_url: str) -> bool:
 
 
 def _upgrade(connection: Connection) -> None:
+    if not _lacks(connection):
+        return
     config = configuration()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -78,8 +80,10 @@ def _upgrade_alone(connection: Connection) -> None:
 
 
 def _lacks(connection: Connection) -> bool:
+    """Not where a newer node has brought it further than we know: migrations only add what an older node can ignore."""
     current = MigrationContext.configure(connection).get_current_revision()
-    return current != ScriptDirectory.from_config(configuration()).get_current_head()
+    known = [one.revision for one in ScriptDirectory.from_config(configuration()).walk_revisions()]
+    return current is None or current in known[1:]
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ every minute.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
 import asyncpg
@@ -19,8 +19,9 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from tocsin.clock import Clock
 from tocsin.domain.errors import Unavailable
+from tocsin.storage import postgres_partitions as partitions
 from tocsin.storage.interface import Row, Writing
-from tocsin.storage.postgres_log import RETRYABLE, Connection, PostgresLog, affected, append_events
+from tocsin.storage.postgres_log import RETRYABLE, SQL, Connection, PostgresLog, affected, append_events
 from tocsin.storage.records import NewEvent
 from tocsin.storage.statements import Compiled, Query, Writes, compile_statement
 
@@ -129,6 +130,10 @@ class PostgresWriting(PostgresReading):
             await append_events(self._connection, self._clock.now(), events)
 
 
+async def _leave_as_it_is(_: Connection) -> None:
+    """Nothing to undo: nobody leaves a setting, a lock or a cursor behind. Saves a statement each time."""
+
+
 def _compiled(query: Query | Executable) -> Compiled:
     return query.compiled(DIALECT) if isinstance(query, Query) else compile_statement(query, DIALECT)
 
@@ -155,6 +160,7 @@ class PostgresStorage(PostgresLog):
                     timeout=CONNECT_SECONDS,
                     command_timeout=COMMAND_SECONDS,
                     server_settings=SETTINGS,
+                    reset=_leave_as_it_is,
                 )
         return self._pool
 
@@ -196,6 +202,11 @@ class PostgresStorage(PostgresLog):
                 if tried == TRIES:
                     raise
                 await asyncio.sleep(TRY_PAUSE_SECONDS * tried)
+            except asyncpg.CheckViolationError as error:
+                day = partitions.missing(error)
+                if day is None or tried == TRIES:
+                    raise
+                await self._make_partitions([day])
         raise AssertionError("unreachable")
 
     async def write(self, change: Callable[[Writing], Awaitable[T]]) -> T:
@@ -252,6 +263,19 @@ class PostgresStorage(PostgresLog):
             await lost.wait()
         finally:
             connection.terminate()
+
+    async def _make_partitions(self, days: Iterable[int]) -> None:
+        async with self.connection() as connection:
+            await partitions.make(connection, days)
+
+    async def tidy_attempts(self, before: int) -> None:
+        """Whole days: those to come get their partition, those that are over lose it when no event that is kept
+        occurred before their end."""
+        today = self._clock.now() // partitions.DAY
+        await self._make_partitions(range(today, today + partitions.AHEAD_DAYS))
+        async with self.connection() as connection:
+            oldest = await connection.fetchval(SQL["oldest_event"].text)
+            await partitions.drop(connection, before if oldest is None else min(before, oldest))
 
     async def now(self) -> int:
         async with self.connection():

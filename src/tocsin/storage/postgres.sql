@@ -200,11 +200,15 @@ WHERE endpoint_id = :endpoint_id AND resource_id = :resource_id AND replay_id = 
   AND state IN ('retrying', 'held') LIMIT 1
 
 -- name: write_health
-UPDATE endpoints SET consecutive_failures = :consecutive_failures::int, failing_resources = :failing_resources::text,
-    failing_since = :failing_since::bigint, opened_at = :opened_at::bigint, probes = :probes::int,
-    probed_sequence = :probed_sequence::bigint, not_before = :not_before::bigint, "window" = :window::int,
-    rate_at = :rate_at::bigint
-WHERE id = :endpoint_id
+UPDATE endpoints AS e SET consecutive_failures = h.consecutive_failures, failing_resources = h.failing_resources,
+    failing_since = h.failing_since, opened_at = h.opened_at, probes = h.probes, probed_sequence = h.probed_sequence,
+    not_before = h.not_before, "window" = h."window", rate_at = h.rate_at
+FROM unnest(:ids::text[], :consecutive_failures::int[], :failing_resources::text[], :failing_since::bigint[],
+            :opened_at::bigint[], :probes::int[], :probed_sequence::bigint[], :not_before::bigint[], :window::int[],
+            :rate_at::bigint[])
+    AS h(id, consecutive_failures, failing_resources, failing_since, opened_at, probes, probed_sequence, not_before,
+         "window", rate_at)
+WHERE e.id = h.id
 
 -- name: pause_parked
 UPDATE retries SET state = 'paused' WHERE endpoint_id = :endpoint_id AND state IN ('retrying', 'held')
@@ -221,16 +225,31 @@ VALUES (:organization_id, :now, :actor, :action, :subject, :details)
 
 -- name: release
 -- Due again: at once if something came meanwhile, else with the next retry or when the holder said; never earlier than
--- the breaker or Retry-After allows. `again` is read from the very row that is released, so no wake-up is lost.
+-- the breaker or Retry-After allows. `again` is read from the very row that is released, so no wake-up is lost. Health is
+-- written with it where the holder changed it: a lease costs two versions of its row, not three.
 UPDATE endpoints AS e SET lease_owner = NULL, lease_token = NULL, again = false, uncertain = e.uncertain OR r.uncertain,
     due_at = CASE
         WHEN NOT EXISTS (SELECT 1 FROM webhooks AS w WHERE w.endpoint_id = e.id AND w.enabled) THEN NULL
-        WHEN e.again THEN greatest(:now::bigint, e.not_before)
+        WHEN e.again THEN greatest(:now::bigint, h.not_before)
         ELSE least(
-            CASE WHEN r.due_at IS NOT NULL THEN greatest(r.due_at, e.not_before) END,
-            (SELECT greatest(min(t.next_attempt_at), e.not_before) FROM retries AS t
-             WHERE t.endpoint_id = e.id AND t.state = 'retrying' HAVING count(*) > 0)) END
-FROM unnest(:ids::text[], :due::bigint[], :uncertain::boolean[]) AS r(id, due_at, uncertain)
+            CASE WHEN r.due_at IS NOT NULL THEN greatest(r.due_at, h.not_before) END,
+            (SELECT greatest(min(t.next_attempt_at), h.not_before) FROM retries AS t
+             WHERE t.endpoint_id = e.id AND t.state = 'retrying' HAVING count(*) > 0)) END,
+    consecutive_failures = h.consecutive_failures, failing_resources = h.failing_resources,
+    failing_since = h.failing_since, opened_at = h.opened_at, probes = h.probes, probed_sequence = h.probed_sequence,
+    not_before = h.not_before, "window" = h."window", rate_at = h.rate_at
+FROM unnest(:ids::text[], :due::bigint[], :uncertain::boolean[], :changed::boolean[], :consecutive_failures::int[],
+            :failing_resources::text[], :failing_since::bigint[], :opened_at::bigint[], :probes::int[],
+            :probed_sequence::bigint[], :not_before::bigint[], :window::int[], :rate_at::bigint[])
+    AS r(id, due_at, uncertain, changed, consecutive_failures, failing_resources, failing_since, opened_at, probes,
+         probed_sequence, not_before, "window", rate_at)
+JOIN endpoints AS was ON was.id = r.id
+CROSS JOIN LATERAL (
+    SELECT r.consecutive_failures, r.failing_resources, r.failing_since, r.opened_at, r.probes, r.probed_sequence,
+           r.not_before, r."window", r.rate_at WHERE r.changed
+    UNION ALL
+    SELECT was.consecutive_failures, was.failing_resources, was.failing_since, was.opened_at, was.probes,
+           was.probed_sequence, was.not_before, was."window", was.rate_at WHERE NOT r.changed) AS h
 WHERE e.id = r.id
 
 -- name: renew
@@ -246,3 +265,26 @@ UPDATE endpoints SET due_at = :now::bigint WHERE lease_owner = :owner AND lease_
 
 -- name: next_due_at
 SELECT min(due_at) AS due_at FROM endpoints WHERE due_at IS NOT NULL
+
+-- name: partitions
+-- Of attempts, one for each day; postgres_partitions.py names them.
+SELECT c.relname AS name FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'attempts'::regclass
+
+-- name: lock_partitions
+-- One at a time; and who waits longer than a second for a table's lock gives up, because others would wait behind it.
+SELECT set_config('lock_timeout', '1s', true), pg_advisory_xact_lock(hashtext('tocsin attempts'))
+
+-- name: make_partition
+CREATE TABLE {name} (LIKE attempts INCLUDING DEFAULTS INCLUDING INDEXES)
+
+-- name: attach_partition
+ALTER TABLE attempts ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})
+
+-- name: drop_partition
+DROP TABLE {name}
+
+-- name: oldest_event
+-- Of every log. An attempt is never older than its event.
+SELECT min(e.occurred_at) AS occurred_at FROM logs AS l
+JOIN events AS e ON e.organization_id = l.organization_id AND e.sequence = l.oldest_sequence

@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
@@ -87,7 +87,8 @@ class PostgresLog:
 
     async def fetch(self: _Engine, requests: Sequence[ReadRequest]) -> Sequence[ReadAnswer]:
         now = self._clock.now()
-        async with self.snapshot() as connection:
+        alone = not any(one.check_blocked or one.retries_limit for one in requests)
+        async with self.connection() if alone else self.snapshot() as connection:
             events = await _stretches(connection, {one for request in requests for one in request.stretches})
             return [await _answer(connection, request, events, now) for request in requests]
 
@@ -271,7 +272,11 @@ async def _settle(connection: Connection, settlements: Sequence[Settlement], now
     held = {row["id"] for row in await _all(connection, "lock_held", **tokens)}
     kept = [one for one in settlements if one.endpoint_id in held]
     await _move_cursors(connection, kept, now)
-    unblocked = {one.endpoint_id: await _settle_one(connection, one, now) for one in kept}
+    unblocked = {one.endpoint_id: await _write_parked(connection, one, now) for one in kept}
+    await _write_health(connection, [one for one in kept if one.health is not None and not one.release])
+    for one in kept:
+        if one.disable_reason is not None:
+            await _disable(connection, one.endpoint_id, one.disable_reason, now)
     await _release(connection, [one for one in kept if one.release], now)
     return [
         Settled(
@@ -305,21 +310,10 @@ async def _move_cursors(connection: Connection, settlements: Sequence[Settlement
             await _run(connection, "make_uncertain", endpoint_id=endpoint_id)
 
 
-async def _settle_one(connection: Connection, settlement: Settlement, now: int) -> frozenset[tuple[str, str]]:
-    """What only exceptions need. Returns what `Settled.unblocked` says."""
-    key = {"endpoint_id": settlement.endpoint_id}
-    unblocked = await _write_parked(connection, settlement, now)
-    if settlement.health is not None:
-        health = asdict(settlement.health)
-        health["failing_resources"] = json.dumps(settlement.health.failing_resources)
-        await _run(connection, "write_health", **key, **health)
-    if settlement.disable_reason is not None:
-        await _disable(connection, settlement.endpoint_id, settlement.disable_reason, now)
-    return unblocked
-
-
 async def _write_parked(connection: Connection, settlement: Settlement, now: int) -> frozenset[tuple[str, str]]:
     """Park and unpark; then no resource's first delivery is held. Returns those with nothing parked any more."""
+    if not (settlement.parked or settlement.settled_retries or settlement.cursors):
+        return frozenset()
     here = {"endpoint_id": settlement.endpoint_id, "now": now}
     for webhook_id, replay_id, sequence, _ in settlement.settled_retries:
         await _run(connection, "unpark", webhook_id=webhook_id, replay_id=replay_id, sequence=sequence)
@@ -348,6 +342,12 @@ async def _disable(connection: Connection, endpoint_id: str, reason: str, now: i
         await _run(connection, "record_disabled", **entry, **subject, details=json.dumps({"reason": reason}))
 
 
+async def _write_health(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    if settlements:
+        ids = [one.endpoint_id for one in settlements]
+        await _run(connection, "write_health", ids=ids, **_health_columns(settlements))
+
+
 async def _release(connection: Connection, settlements: Sequence[Settlement], now: int) -> None:
     if settlements:
         await _run(
@@ -356,9 +356,22 @@ async def _release(connection: Connection, settlements: Sequence[Settlement], no
             ids=[one.endpoint_id for one in settlements],
             due=[one.due_at for one in settlements],
             uncertain=[one.uncertain for one in settlements],
+            changed=[one.health is not None for one in settlements],
             now=now,
+            **_health_columns(settlements),
         )
 
+
+def _health_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
+    """Of each settlement, by column; where it has no health, of any."""
+    found = [one.health or _ANY_HEALTH for one in settlements]
+    columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in found] for name in _HEALTH}
+    columns["failing_resources"] = [json.dumps(one.failing_resources) for one in found]
+    return columns
+
+
+_ANY_HEALTH: Final = EndpointHealth()
+_HEALTH: Final = tuple(one.name for one in fields(EndpointHealth))
 
 RETRYABLE: Final = (
     asyncpg.DeadlockDetectedError,

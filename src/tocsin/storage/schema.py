@@ -326,8 +326,12 @@ endpoints = Table(
         "rate_at", BigInteger, nullable=False, server_default="0"
     ),  # ratePerSecond: when the next POST would be on time
     UniqueConstraint("organization_id", "url"),
-    Index("ix_endpoints_due", "due_at"),
-    Index("ix_endpoints_lease_owner", "lease_owner"),
+    Index(
+        "ix_endpoints_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
 )
 
 webhooks = Table(
@@ -463,4 +467,11 @@ audit = Table(
     Column("subject", Text, nullable=False),  # webhook:<id>, token:<id>, …
     Column("details", Text, nullable=False),  # JSON object; never a secret
     Index(None, "organization_id", "id"),
+)
+
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", Text, primary_key=True),
+    moment("begun_at"),  # on whichever node; see housekeeping
 )

@@ -211,3 +211,15 @@ UPDATE endpoints SET due_at = :now WHERE lease_owner = :owner AND lease_token IS
 
 -- name: next_due_at
 SELECT min(due_at) AS due_at FROM endpoints WHERE due_at IS NOT NULL
+
+-- name: last_of_page
+SELECT max(id) AS last FROM (SELECT id FROM attempts WHERE id > :after ORDER BY id LIMIT :limit)
+
+-- name: remove_attempts
+-- Those whose event is gone (a ping's, a removed webhook's).
+DELETE FROM attempts WHERE id > :after AND id <= :last AND started_at < :before AND NOT EXISTS (
+    SELECT 1 FROM webhooks AS w JOIN logs AS l ON l.organization_id = w.organization_id
+    WHERE w.id = attempts.webhook_id AND attempts.sequence >= l.oldest_sequence)
+
+-- name: any_younger
+SELECT 1 FROM attempts WHERE id > :after AND id <= :last AND started_at >= :before LIMIT 1

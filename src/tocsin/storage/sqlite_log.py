@@ -4,6 +4,7 @@ Each function below runs whole in the thread of one connection, inside one trans
 `sqlite.sql`. One writer at a time makes every order of locks the right one here.
 """
 
+import asyncio
 import json
 import sqlite3
 import uuid
@@ -31,6 +32,10 @@ from tocsin.storage.statements import load
 T = TypeVar("T")
 
 SQL: Final = load("sqlite")
+PAGE: Final = 500
+"""Attempts looked at in one transaction, when old ones are removed."""
+BREATH_SECONDS: Final = 0.01
+"""Between two of those, so that others write, too."""
 
 
 class _Calls(Protocol):
@@ -73,6 +78,13 @@ class SqliteLog:
 
     async def next_due_at(self: _Calls) -> int | None:
         return await self.read_call(_next_due_at)
+
+    async def tidy_attempts(self: _Calls, before: int) -> None:
+        """Page by page, from the oldest on, until the attempts are younger than that."""
+        after: int | None = 0
+        while after is not None:
+            after = await self.write_call(_remove_attempts, after, before)
+            await asyncio.sleep(BREATH_SECONDS)
 
     async def end_leases(self: _Calls, owners: Iterable[str]) -> None:
         """End the leases of local processes that are dead, so that nobody waits for them to run out."""
@@ -291,6 +303,16 @@ def _renew(connection: sqlite3.Connection, tokens: Mapping[str, str], until: int
 def _next_due_at(connection: sqlite3.Connection) -> int | None:
     due_at: int | None = connection.execute(SQL["next_due_at"]).fetchone()["due_at"]
     return due_at
+
+
+def _remove_attempts(connection: sqlite3.Connection, after: int, before: int) -> int | None:
+    """Of the next page beyond the id `after`; returns the last id looked at, None at the end."""
+    last: int | None = connection.execute(SQL["last_of_page"], {"after": after, "limit": PAGE}).fetchone()["last"]
+    if last is None:
+        return None
+    page = {"after": after, "last": last, "before": before}
+    connection.execute(SQL["remove_attempts"], page)
+    return None if connection.execute(SQL["any_younger"], page).fetchone() is not None else last
 
 
 def _end_leases(connection: sqlite3.Connection, owners: Sequence[str], now: int) -> None:
