@@ -8,7 +8,7 @@ default durability (fsync, synchronous_commit and full_page_writes on).
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ from tocsin.delivery.signing import signer
 from tocsin.delivery.target import parse
 from tocsin.domain.events import Event
 from tocsin.domain.ids import uuid7
+from tocsin.domain.page import Paging
 from tocsin.hal.encoding import encode
 from tocsin.hal.notification import notification
 from tocsin.service.caller import OPERATOR
@@ -152,6 +153,26 @@ async def append(use_cases: UseCases, organization_id: str, count: int) -> None:
         numbers = range(begin, min(begin + APPENDED_AT_ONCE, count))
         events = [_event(organization_id, resources[n % len(resources)], context.new_id()) for n in numbers]
         await context.storage.write(lambda tx, events=events: tx.append(events))  # type: ignore[misc]
+
+
+@contextlib.contextmanager
+def appending(installation: Installation) -> Iterator[Callable[[int], None]]:
+    """A function that puts that many events into every organization's log, in one transaction."""
+    settings = load(installation.more)
+    with asyncio.Runner() as runner:
+        opened = app.open_use_cases(settings, "https://tocsin.example.org")
+        use_cases = runner.run(opened.__aenter__())
+        page = runner.run(use_cases.organizations.page({}, None, None, None, Paging(limit=10_000)))
+
+        def append(count: int) -> None:
+            context = use_cases.context
+            events = [_event(one.id, context.new_id(), context.new_id()) for one in page.items for _ in range(count)]
+            runner.run(context.storage.write(lambda tx: tx.append(events)))
+
+        try:
+            yield append
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
 
 
 def _event(organization_id: str, resource_id: str, event_id: str) -> NewEvent:

@@ -19,7 +19,9 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.installations import BODY, POSTGRESQL, SQLITE, Databases, Shape, databases, head
+from tests.processes import Installation
+
+from benchmarks.installations import BODY, POSTGRESQL, SQLITE, Databases, Shape, appending, databases, head
 from benchmarks.machine import Nginx, cpu_seconds, nginx, wrk
 
 WRK_SECONDS: Final = 2.0
@@ -38,6 +40,8 @@ class Setup:
     shape: Shape
     workers: int = 1
     tls: bool = False
+    waves: int = 0
+    """The log is delivered before the clock starts; then this many times an event comes to each organization."""
     against: str | None = None
     """The setup whose deliveries a second these are compared with, besides wrk."""
 
@@ -50,7 +54,7 @@ def setups(scale: float) -> tuple[Setup, ...]:
         of("PostgreSQL, fan-out 1", POSTGRESQL, 1, 400),
         of("PostgreSQL, fan-out 10", POSTGRESQL, 10, 60),
         of("PostgreSQL, fan-out 100", POSTGRESQL, 100, 6),
-        Setup("PostgreSQL, sparse: 5,000 endpoints, an event each", POSTGRESQL, Shape(50, 1)),
+        Setup("PostgreSQL, sparse: 5,000 endpoints, an event each", POSTGRESQL, Shape(50, 1), waves=5),
         of("PostgreSQL, fan-out 10, TLS", POSTGRESQL, 10, 60, tls=True, against="PostgreSQL, fan-out 10"),
         of("PostgreSQL, fan-out 10, 2 workers", POSTGRESQL, 10, 90, workers=2, against="PostgreSQL, fan-out 10"),
         of("SQLite, fan-out 1", SQLITE, 1, 400),
@@ -78,15 +82,32 @@ def one_round(setup: Setup, kept: Databases, receiver: Nginx, directory: Path) -
         before = receiver.received()
         workers = [installation.start("worker").pid for _ in range(setup.workers)]
         watched = {"worker": workers, "receiver": [receiver.process.pid], "database": [kept.server_process]}
-        wait_for(receiver, before + round(setup.shape.deliveries * WARM))
+        wait_for(receiver, before + round(setup.shape.deliveries * (1.0 if setup.waves else WARM)))
         began, warm, used = time.monotonic(), receiver.received(), cpu(watched)
-        wait_for(receiver, before + setup.shape.deliveries)
-        seconds, count = time.monotonic() - began, receiver.received() - warm
+        if setup.waves:
+            seconds = rolled(setup, installation, receiver)
+        else:
+            wait_for(receiver, before + setup.shape.deliveries)
+            seconds = time.monotonic() - began
+        count = receiver.received() - warm
         time.sleep(0.1)  # the last results are written
         after = cpu(watched)
     each = {name: (after[name] - used[name]) / count * 1e6 for name in watched}
     database_us = each["database"] if setup.engine == POSTGRESQL else 0.0
     return Round(count / seconds, count / seconds / base.per_second, each["worker"], database_us, each["receiver"])
+
+
+def rolled(setup: Setup, installation: Installation, receiver: Nginx) -> float:
+    """Append in waves, each when the one before is delivered; returns the seconds from their commits to their ends."""
+    seconds = 0.0
+    with appending(installation) as append:
+        for _ in range(setup.waves):
+            before = receiver.received()
+            append(1)
+            began = time.monotonic()
+            wait_for(receiver, before + setup.shape.organizations * setup.shape.webhooks)
+            seconds += time.monotonic() - began
+    return seconds
 
 
 def cpu(watched: Mapping[str, Sequence[int]]) -> dict[str, float]:

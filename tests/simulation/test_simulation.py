@@ -113,7 +113,7 @@ def _deliver_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def lag(self: Any, source: Any) -> Any:
         move = original(self, source)
-        return replace(move, cursor=move.cursor - 1)
+        return move._replace(cursor=move.cursor - 1)
 
     monkeypatch.setattr(Lane, "_move", lag)
 

@@ -1,7 +1,7 @@
 """One leased endpoint: what it is sent, in which order, and what is written of it; against a model of storage."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 
 import pytest
@@ -71,7 +71,7 @@ class Store:
 
     def lease(self) -> Lane:
         subscriptions = tuple(
-            replace(one, settled=frozenset(self._beyond(one))) if self.uncertain else one
+            one._replace(settled=frozenset(self._beyond(one))) if self.uncertain else one
             for one in self.webhooks.values()
         )
         active = any(one.state in ("retrying", "held") for one in self.parked.values())
@@ -107,7 +107,7 @@ class Store:
                 self.delivered.add((attempt.webhook_id, attempt.sequence))
         for move in settlement.cursors:
             known = self.webhooks[move.webhook_id]
-            self.webhooks[move.webhook_id] = replace(known, cursor=max(known.cursor, move.cursor))
+            self.webhooks[move.webhook_id] = known._replace(cursor=max(known.cursor, move.cursor))
         touched = set()
         for webhook, _, sequence, resource in settlement.settled_retries:
             del self.parked[webhook, sequence]
@@ -129,7 +129,7 @@ class Store:
         if active:
             first = min(active, key=lambda one: (one.sequence, one.webhook_id))
             if first.state == "held":
-                self.parked[first.webhook_id, first.sequence] = replace(first, state="retrying", next_attempt_at=now)
+                self.parked[first.webhook_id, first.sequence] = first._replace(state="retrying", next_attempt_at=now)
 
 
 def outcome(status: int) -> Outcome:
@@ -331,10 +331,10 @@ def test_rate_per_second_is_kept_over_leases() -> None:
     store = Store(health=EndpointHealth(window=10))
     for number in range(50):
         store.append(f"r{number}", EVENTS[0])
-    limited = replace(subscription("w1", EVENTS[0]), rate_per_second=10.0)
+    limited = subscription("w1", EVENTS[0])._replace(rate_per_second=10.0)
     sent, now = 0, 1000 * SECOND
     for _ in range(4):
-        lane = lane_of(store, replace(store.webhooks.get("w1", limited)))
+        lane = lane_of(store, store.webhooks.get("w1", limited))
         for _ in range(25):
             for delivery in startable(lane, now):
                 sent += 1
@@ -361,7 +361,7 @@ def test_a_replay_goes_through_its_range_and_ends() -> None:
     store = Store()
     for number in range(10):
         store.append(f"r{number}", EVENTS[0])
-    replay = replace(subscription("w1", EVENTS[0], cursor=2), replay_id="replay", last_ordinal=6)
+    replay = subscription("w1", EVENTS[0], cursor=2)._replace(replay_id="replay", last_ordinal=6)
     lane = Lane(LeasedEndpoint("e", "o", "token", EndpointHealth(window=10), False, (replay,)), POLICY)
     store.feed(lane, 0)
     sent = []

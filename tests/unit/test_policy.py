@@ -1,6 +1,5 @@
 """What outcomes mean: for the delivery and for its endpoint."""
 
-from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
@@ -142,7 +141,7 @@ def test_any_retry_after_is_bounded(value: str) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_makes_the_endpoint_wait(status: int) -> None:
-    found = verdict(response(status, "60"), replace(HEALTHY, window=8))
+    found = verdict(response(status, "60"), HEALTHY._replace(window=8))
     assert found.health.not_before == NOW + 60 * SECOND
     assert found.health.window == 1
     assert found.decision == Retry(NOW + 60 * SECOND)

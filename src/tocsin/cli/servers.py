@@ -21,7 +21,7 @@ from tocsin.storage.migrate import migrate, pending
 SHUTDOWN_SECONDS: Final = 8
 """How long answers in progress may still take."""
 BACKLOG: Final = 2048
-GC_THRESHOLDS: Final = (10_000, 20, 20)
+GC_THRESHOLDS: Final = (50_000, 20, 50)
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 
 

@@ -17,7 +17,6 @@ The rules:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final, assert_never
 
 from tocsin.delivery.outcome import Outcome, OutcomeKind
@@ -35,6 +34,7 @@ from tocsin.storage.records import (
     ReadRequest,
     Settled,
     Settlement,
+    Subscription,
 )
 
 QUEUED_MAX: Final = 2 * READ_LIMIT
@@ -68,12 +68,14 @@ class Lane:
         """Nothing new is started; released as soon as nothing is in flight."""
         self.lost = False
         self._policy = policy
-        self._sources = {source.key: source for source in map(Source, leased.subscriptions)}
-        self._limit = min((one.max_in_flight for one in leased.subscriptions), default=0)
-        rates = [one.rate_per_second for one in leased.subscriptions if one.rate_per_second is not None]
-        self._interval = round(SECOND / min(rates)) if rates else 0
+        self._sources: dict[tuple[str, str], Source] = {}
+        self._limit = 0
+        self._interval = 0
+        """Microseconds between two POSTs, by ratePerSecond; 0: as they come."""
         self._live = Series("")
-        self._replays = {one.replay_id: Series(one.replay_id) for one in leased.subscriptions if one.replay_id}
+        self._replays: dict[str, Series] = {}
+        for one in leased.subscriptions:
+            self._subscribe(one)
         self._starts = 0
         self._asked: list[Source] = []
         self._blocked: dict[tuple[str, str], int] = {}
@@ -85,21 +87,33 @@ class Lane:
         self._generation = 0
         self._written_health = leased.health
         self._settlement = Settlement(self.id, self.token)
-        self.results = 0
-        """Outcomes since the last settlement was taken."""
+        self.dirty = False
+        """Something has happened since the last settlement was taken."""
+        self._read_to_the_end = False
+        """Nothing is to be read until something happens."""
         if not leased.subscriptions:
             self.draining = True
+
+    def _subscribe(self, one: Subscription) -> None:
+        """The endpoint's limits are the smallest of its webhooks'."""
+        self._sources[one.webhook_id, one.replay_id] = Source(one)
+        self._limit = min(self._limit or one.max_in_flight, one.max_in_flight)
+        if one.rate_per_second is not None:
+            self._interval = max(self._interval, round(SECOND / one.rate_per_second))
+        if one.replay_id:
+            self._replays[one.replay_id] = Series(one.replay_id)
 
     # What to read
 
     def wants(self) -> ReadRequest | None:
         """What to fetch, or None while there is enough to do."""
-        if self.draining or self.lost:
+        if self.draining or self.lost or self._read_to_the_end:
             return None
         self._asked = self._reading()
-        stretches = tuple(source.stretch() for source in self._asked)
+        stretches = tuple([source.stretch() for source in self._asked])
         retries = 0 if self._retries_exhausted or self._full(self._live) else RETRIES_LIMIT
         if not stretches and not retries:
+            self._read_to_the_end = True
             return None
         probe_after = None if self.health.opened_at is None else self.health.probed_sequence
         return ReadRequest(self.id, stretches, retries, probe_after, check_blocked=self._has_retries)
@@ -120,12 +134,14 @@ class Lane:
 
     def look_again(self) -> None:
         """Something may have come since the log was read to its end."""
+        self._read_to_the_end = False
         for source in self._sources.values():
             source.exhausted = False
         self._retries_exhausted = not self._has_retries
 
     def admit(self, request: ReadRequest, answer: ReadAnswer) -> None:
         """Take in what was fetched for `request`."""
+        self.dirty, self._read_to_the_end = True, False
         if request.retries_limit:
             self._admit_retries(answer.retries)
             self._retries_exhausted = True
@@ -228,7 +244,7 @@ class Lane:
         series, chosen = min(ready, key=lambda pair: (pair[1].event.sequence <= probed, pair[1].event.sequence))
         series.ready.remove(chosen)
         chosen.is_probe = True
-        self.health = replace(self.health, probed_sequence=chosen.event.sequence)
+        self.health = self.health._replace(probed_sequence=chosen.event.sequence)
         return self._start(series, chosen, now)
 
     def _on_time(self, now: int) -> bool:
@@ -236,13 +252,14 @@ class Lane:
         rate_at = self.health.rate_at
         if now < rate_at - RATE_BURST:
             return False
-        self.health = replace(self.health, rate_at=max(rate_at, now) + self._interval)
+        self.health = self.health._replace(rate_at=max(rate_at, now) + self._interval)
         return True
 
     def _start(self, series: Series, delivery: Delivery, now: int) -> Delivery:
         delivery.started_at = now
         self.in_flight += 1
         self._starts += 1
+        self.dirty |= self.health is not self._written_health
         series.started()
         return delivery
 
@@ -252,7 +269,7 @@ class Lane:
         """Judge an outcome and note what is to be written. `jitter`: from -1 to 1."""
         self.in_flight -= 1
         self._series(delivery.source).in_flight -= 1
-        self.results += 1
+        self.dirty, self._read_to_the_end = True, False
         event = delivery.event
         verdict = judge(
             self._policy,
@@ -346,6 +363,7 @@ class Lane:
 
     def settlement(self, now: int, *, release: bool) -> Settlement | None:
         """What is to be written since the last call; None: nothing. `release` gives the lease back with it."""
+        self.dirty = False
         settlement = self._settlement
         settlement.cursors = [self._move(source) for source in self._sources.values() if source.moved or source.ending]
         if self.health is not self._written_health:
@@ -359,7 +377,6 @@ class Lane:
             return None
         self._settlement = Settlement(self.id, self.token)
         self._generation += 1
-        self.results = 0
         return settlement
 
     def _move(self, source: Source) -> CursorMove:

@@ -13,7 +13,7 @@ The rules (DESIGN, "Judging an outcome"):
 * Open for `disable_after_seconds`: the endpoint's webhooks are disabled.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -160,19 +160,18 @@ def _failed(
     resources = health.failing_resources
     if resource_id not in resources and len(resources) < policy.breaker_resources:
         resources = (*resources, resource_id)
-    after = replace(
-        health,
+    after = health._replace(
         consecutive_failures=health.consecutive_failures + 1,
         failing_resources=resources,
         failing_since=now if health.failing_since is None else health.failing_since,
     )
     if probe:
-        after = replace(after, probes=health.probes + 1)
-        after = replace(after, not_before=now + _probe_interval(policy, after.probes, jitter))
+        after = after._replace(probes=health.probes + 1)
+        after = after._replace(not_before=now + _probe_interval(policy, after.probes, jitter))
     elif health.opened_at is None and _opens(policy, after):
-        after = replace(after, opened_at=now, probes=0, window=1, not_before=now + _probe_interval(policy, 0, jitter))
+        after = after._replace(opened_at=now, probes=0, window=1, not_before=now + _probe_interval(policy, 0, jitter))
     if wait is not None:
-        after = replace(after, window=1, not_before=max(after.not_before, now + wait))
+        after = after._replace(window=1, not_before=max(after.not_before, now + wait))
     return after
 
 

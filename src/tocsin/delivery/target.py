@@ -6,6 +6,7 @@ fragments, IPv4 addresses in other than four plain decimal numbers, names that e
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 from urllib.parse import quote
@@ -45,10 +46,12 @@ SERVICE_PORTS: Final[dict[int, str]] = {
 }
 """Ports from 1024 up that are not sent to: they speak to what should not be spoken to."""
 
+HOSTS_MAX: Final = 4096
+"""Hosts whose parsing is remembered."""
 _URL: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>[^#]*)(?P<fragment>#.*)?"
 )
-_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0\\^`{|}<>\"\u2028\u2029\ufeff]")
+_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0\\^`{|}<>\"\u2028\u2029\ufeff\ud800-\udfff]")
 _NUMBER: Final = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)")
 _DOTTED_QUAD: Final = re.compile(r"(?:(?:0|[1-9][0-9]{0,2})\.){3}(?:0|[1-9][0-9]{0,2})", re.ASCII)
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
@@ -82,7 +85,7 @@ def parse(url: str) -> Target:
     """The target that a URL names. Raises RefusedUrl."""
     if len(url) > URL_MAX_CHARACTERS:
         raise RefusedUrl(Refused.MALFORMED, f"longer than {URL_MAX_CHARACTERS} characters")
-    if _FORBIDDEN.search(url) or any("\ud800" <= character <= "\udfff" for character in url):
+    if _FORBIDDEN.search(url):
         raise RefusedUrl(Refused.MALFORMED, "it holds a character that a URL can't hold")
     match = _URL.fullmatch(url)
     if match is None:
@@ -108,6 +111,7 @@ def _target(scheme: str, host: str, port: int, address: Address | None, rest: st
     return Target(url, scheme, host, port, path.encode("ascii"), authority.encode("ascii"), address)
 
 
+@lru_cache(HOSTS_MAX)
 def _authority(authority: str, scheme: str) -> tuple[str, int, Address | None]:
     if authority.startswith("["):
         inside, closed, after = authority[1:].partition("]")

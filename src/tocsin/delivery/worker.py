@@ -34,7 +34,9 @@ from tocsin.storage.records import ReadRequest, Settled, Settlement, Subscriptio
 LEASE_SECONDS: Final = 30.0
 RENEW_SECONDS: Final = 5.0
 SLICE_SECONDS: Final = 1.0
-"""After this a busy endpoint is let go of, so that work spreads."""
+"""After about this a busy endpoint is let go of, so that work spreads."""
+SLICE_SPREAD: Final = 0.5
+"""A slice is longer or shorter by up to this part of it."""
 PAUSE_SECONDS: Final = 0.25
 """How long the end of a slice waits for what is in flight before the lease is simply kept."""
 SLOW_SECONDS: Final = 0.5
@@ -81,6 +83,7 @@ class Held:
 
     lane: Lane
     leased_at: float
+    slice_until: float
     start_until: float
     """No POST starts later: it could outlive the lease."""
     paused_at: float = 0.0
@@ -130,6 +133,8 @@ class Worker:
         self._in_flight = 0
         self._suspect_in_flight = 0
         self._results = 0
+        self._released = False
+        """In this turn."""
         self._unwritten: list[Settlement] = []
         self._recipients: OrderedDict[tuple[str, str, int], Recipient] = OrderedDict()
         self._wake = asyncio.Event()
@@ -161,7 +166,8 @@ class Worker:
 
     async def _rest(self) -> None:
         """Until there may be something to do."""
-        seconds = TURN_SECONDS if self._held or self._unwritten else POLL_SECONDS
+        busy = self._held or self._unwritten or self._released
+        seconds = TURN_SECONDS if busy else POLL_SECONDS
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -220,7 +226,7 @@ class Worker:
             held.judge()
             if held.suspect:
                 suspect += lane.in_flight
-            if not self._stopping and now - held.leased_at > SLICE_SECONDS:
+            if not self._stopping and now > held.slice_until:
                 self._end_slice(held, now)
         self._suspect_in_flight = suspect
 
@@ -229,15 +235,18 @@ class Worker:
         if not held.paused_at:
             held.paused_at = now
         elif now - held.paused_at > PAUSE_SECONDS:
-            held.leased_at = now
+            held.slice_until = now + SLICE_SECONDS
             held.paused_at = 0.0
             held.lane.look_again()
 
     async def _write(self) -> None:
+        self._released = False
         generations: dict[str, tuple[Held, int]] = {}
         now = self._clock.now()
         for held in list(self._held.values()):
             lane = held.lane
+            if lane.in_flight and not lane.dirty:
+                continue
             release = self._releasable(held, now)
             generation = lane.generation
             settlement = lane.settlement(now, release=release)
@@ -245,6 +254,7 @@ class Worker:
                 self._unwritten.append(settlement)
                 generations[lane.id] = (held, generation)
             if release:
+                self._released = True  # perhaps only to be leased again
                 lane.draining = True  # whoever still knows it starts nothing more
                 del self._held[lane.id]
         self._results = 0
@@ -284,9 +294,13 @@ class Worker:
         now = self._clock.monotonic()
         leased = await self._storage.lease(self._owner, room, max(failing, 0), self._lease_seconds)
         until = now + self._lease_seconds - self._margin
-        taken = [Held(Lane(one, self._policy), now, until) for one in leased]
+        taken = [Held(Lane(one, self._policy), now, self._slice_until(now), until) for one in leased]
         self._held.update({held.lane.id: held for held in taken})
         return taken
+
+    def _slice_until(self, now: float) -> float:
+        """Not the same for all that are leased together: while some change hands, others go on."""
+        return now + SLICE_SECONDS * (1 + SLICE_SPREAD * self._chance())
 
     async def _keep(self, now: float) -> None:
         """Renew leases, and compare their webhooks with what storage has now."""

@@ -71,6 +71,7 @@ SELECT taken.*, EXISTS (SELECT 1 FROM retries AS r
 FROM taken
 
 -- name: live_subscriptions
+-- The columns are the members of records.Subscription.
 SELECT w.id AS webhook_id, '' AS replay_id, w.organization_id, w.endpoint_id, w.event, w.payload_url AS url, w.revision,
        w.epoch, w.cursor, NULL::bigint AS last_ordinal, false AS only_failed, w.max_in_flight, w.rate_per_second, w.signature,
        w.headers, w.secret, w.previous_secret, w.previous_secret_until

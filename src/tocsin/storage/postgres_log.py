@@ -8,7 +8,6 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, fields, replace
 from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
@@ -166,7 +165,7 @@ async def _leased(
     connection: Connection, row: Any, token: str, subscriptions: tuple[Subscription, ...]
 ) -> LeasedEndpoint:
     if row["is_uncertain"]:
-        subscriptions = tuple([replace(one, settled=await _settled(connection, one)) for one in subscriptions])
+        subscriptions = tuple([one._replace(settled=await _settled(connection, one)) for one in subscriptions])
     return LeasedEndpoint(
         id=row["id"],
         organization_id=row["organization_id"],
@@ -195,7 +194,7 @@ async def _subscribed(connection: Connection, endpoint_ids: Sequence[str]) -> di
     found: dict[str, list[Subscription]] = {one: [] for one in endpoint_ids}
     if endpoint_ids:
         for row in await _all(connection, "live_subscriptions", endpoint_ids=list(endpoint_ids)):
-            found[row["endpoint_id"]].append(Subscription(**dict(row)))
+            found[row["endpoint_id"]].append(Subscription(*row))
     return {endpoint_id: tuple(ones) for endpoint_id, ones in found.items()}
 
 
@@ -231,7 +230,7 @@ async def _stretches(connection: Connection, wanted: Iterable[Stretch]) -> Event
             one = plain[number]
             found[one].append(LoggedEvent(one.organization_id, *event))
     for one in found.keys() - set(plain):
-        rows = await _all(connection, "failed_stretch", **asdict(one))
+        rows = await _all(connection, "failed_stretch", **one._asdict())
         found[one] = [LoggedEvent(one.organization_id, *row) for row in rows]
     return {one: tuple(events) for one, events in found.items()}
 
@@ -318,7 +317,7 @@ async def _write_parked(connection: Connection, settlement: Settlement, now: int
     for webhook_id, replay_id, sequence, _ in settlement.settled_retries:
         await _run(connection, "unpark", webhook_id=webhook_id, replay_id=replay_id, sequence=sequence)
     for parked in settlement.parked:
-        await _run(connection, "park", **here, **asdict(parked))
+        await _run(connection, "park", **here, **parked._asdict())
     touched = {(replay_id, resource_id) for _, replay_id, _, resource_id in settlement.settled_retries}
     touched |= {(parked.replay_id, parked.resource_id) for parked in settlement.parked}
     blocked = set()
@@ -371,7 +370,7 @@ def _health_columns(settlements: Sequence[Settlement]) -> dict[str, list[Any]]:
 
 
 _ANY_HEALTH: Final = EndpointHealth()
-_HEALTH: Final = tuple(one.name for one in fields(EndpointHealth))
+_HEALTH: Final = EndpointHealth._fields
 
 RETRYABLE: Final = (
     asyncpg.DeadlockDetectedError,

@@ -33,8 +33,7 @@ class LoggedEvent(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(NamedTuple):
     """What a worker needs to deliver for one webhook, or for one running replay of it (`replay_id`)."""
 
     webhook_id: str
@@ -64,8 +63,7 @@ class Subscription:
     """Ordinals beyond the cursor that are delivered or parked already (after an uncertain lease)."""
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointHealth:
+class EndpointHealth(NamedTuple):
     """The columns of an endpoint that the delivery policy owns (`delivery.policy.Health` says what they mean)."""
 
     consecutive_failures: int = 0
@@ -79,8 +77,7 @@ class EndpointHealth:
     rate_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LeasedEndpoint:
+class LeasedEndpoint(NamedTuple):
     id: str
     organization_id: str
     token: str
@@ -90,8 +87,7 @@ class LeasedEndpoint:
     subscriptions: tuple[Subscription, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """A part of one log that a subscription wants: `event`s of the organization after an ordinal."""
 
     organization_id: str
@@ -102,8 +98,7 @@ class Stretch:
     """Only the events that were given up for this webhook."""
 
 
-@dataclass(frozen=True, slots=True)
-class DueRetry:
+class DueRetry(NamedTuple):
     webhook_id: str
     replay_id: str
     attempts: int
@@ -111,8 +106,7 @@ class DueRetry:
     event: LoggedEvent
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
+class ReadRequest(NamedTuple):
     """What one leased endpoint wants next."""
 
     endpoint_id: str
@@ -124,8 +118,7 @@ class ReadRequest:
     check_blocked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ReadAnswer:
+class ReadAnswer(NamedTuple):
     endpoint_id: str
     events: tuple[tuple[LoggedEvent, ...], ...]
     """For each stretch asked for, in order; shorter than its limit where the log ends."""
@@ -156,8 +149,7 @@ class AttemptRecord(NamedTuple):
     response_body: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Parked:
+class Parked(NamedTuple):
     """A delivery that leaves the simple path behind the cursor, or comes again to the park: upserted."""
 
     webhook_id: str
@@ -173,8 +165,7 @@ class Parked:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CursorMove:
+class CursorMove(NamedTuple):
     """Of a webhook, or of a replay (`replay_id`)."""
 
     webhook_id: str
@@ -203,8 +194,7 @@ class Settlement:
     uncertain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """`lost`: the lease was another's, nothing but attempts was written."""
 
     endpoint_id: str

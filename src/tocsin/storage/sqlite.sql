@@ -50,6 +50,7 @@ UPDATE endpoints SET lease_owner = :owner, lease_token = :token, due_at = :until
 SELECT EXISTS (SELECT 1 FROM endpoints WHERE due_at <= :now) AS found
 
 -- name: live_subscriptions
+-- The columns are the members of records.Subscription.
 SELECT w.id AS webhook_id, '' AS replay_id, w.organization_id, w.endpoint_id, w.event, w.payload_url AS url, w.revision,
        w.epoch, w.cursor,
        NULL AS last_ordinal, 0 AS only_failed, w.max_in_flight, w.rate_per_second, w.signature, w.headers, w.secret,

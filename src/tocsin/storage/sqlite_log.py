@@ -9,7 +9,6 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from tocsin.clock import SECOND, Clock
@@ -140,7 +139,7 @@ def _lease(
 def _leased(connection: sqlite3.Connection, row: sqlite3.Row, token: str) -> LeasedEndpoint:
     subscriptions = _subscribed(connection, row["id"])
     if row["abandoned"] or row["uncertain"]:
-        subscriptions = tuple(replace(one, settled=_settled_beyond(connection, one)) for one in subscriptions)
+        subscriptions = tuple(one._replace(settled=_settled_beyond(connection, one)) for one in subscriptions)
     return LeasedEndpoint(
         id=row["id"],
         organization_id=row["organization_id"],
@@ -206,7 +205,7 @@ def _stretch(
     found = shared.get(stretch)
     if found is None:
         name = "stretch" if stretch.failed_of is None else "failed_stretch"
-        rows = connection.execute(SQL[name], asdict(stretch)).fetchall()
+        rows = connection.execute(SQL[name], stretch._asdict()).fetchall()
         found = shared[stretch] = tuple(LoggedEvent(stretch.organization_id, *row) for row in rows)
     return found
 
@@ -241,7 +240,7 @@ def _settle_one(connection: sqlite3.Connection, settlement: Settlement, now: int
     _move_cursors(connection, settlement, now)
     unblocked = _write_parked(connection, settlement, now)
     if settlement.health is not None:
-        health = asdict(settlement.health)
+        health = settlement.health._asdict()
         health["failing_resources"] = json.dumps(settlement.health.failing_resources)
         connection.execute(SQL["write_health"], {**key, **health})
     if settlement.disable_reason is not None:
@@ -265,7 +264,7 @@ def _disable(connection: sqlite3.Connection, key: Mapping[str, Any], reason: str
 
 def _move_cursors(connection: sqlite3.Connection, settlement: Settlement, now: int) -> None:
     for move in settlement.cursors:
-        parameters = {**asdict(move), "endpoint_id": settlement.endpoint_id, "now": now}
+        parameters = {**move._asdict(), "endpoint_id": settlement.endpoint_id, "now": now}
         if not connection.execute(SQL["move_replay" if move.replay_id else "move_cursor"], parameters).rowcount:
             connection.execute(SQL["make_uncertain"], parameters)
 
@@ -277,7 +276,7 @@ def _write_parked(connection: sqlite3.Connection, settlement: Settlement, now: i
         key = {"webhook_id": webhook_id, "replay_id": replay_id, "sequence": sequence}
         connection.execute(SQL["unpark"], key)
     for parked in settlement.parked:
-        connection.execute(SQL["park"], {**here, **asdict(parked)})
+        connection.execute(SQL["park"], {**here, **parked._asdict()})
     touched = {(replay_id, resource_id) for _, replay_id, _, resource_id in settlement.settled_retries}
     touched |= {(parked.replay_id, parked.resource_id) for parked in settlement.parked}
     blocked = set()
