@@ -1,9 +1,15 @@
-"""What the suite sends with and to; run as a program, every behaviour twice at once, and the memory that it took."""
+"""What the suite sends with and to. Run as a program: every behaviour twice at once, and the memory that the sender's
+process took; the receivers are a process of their own, since some of them hold more than a sender ever may.
+
+    python -m tests.hostile.sending
+"""
 
 import asyncio
-import resource
+import json
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from tests.hostile.behaviours import BEHAVIOURS, Behaviour
 from tocsin.delivery.address import networks
@@ -68,19 +74,47 @@ async def post(sender: Sender, url: str, body: bytes = BODY) -> Outcome:
         return await done
 
 
+ALL_AT_ONCE = BEHAVIOURS * 2
+ALL_SECONDS = 60
+
+
+async def receive() -> None:
+    """Every receiver; prints their URLs in order, and serves until it is killed: some of them end in no other way."""
+    async with AsyncExitStack() as stack:
+        urls = [await stack.enter_async_context(listening(behaviour)) for behaviour in ALL_AT_ONCE]
+        print(json.dumps(urls), flush=True)
+        await asyncio.Event().wait()
+
+
 async def all_at_once() -> int:
-    """Bytes of memory that the process took at most; sender and receivers are in it."""
-    async with sending() as sender, asyncio.timeout(60):
-        await asyncio.gather(*(_once(sender, behaviour) for behaviour in BEHAVIOURS * 2))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Bytes of memory that the sender's process took at most."""
+    program = (sys.executable, "-m", "tests.hostile.sending", "receive")
+    receivers = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+    assert receivers.stdout is not None
+    try:
+        urls = json.loads(await receivers.stdout.readline())
+        async with sending() as sender, asyncio.timeout(ALL_SECONDS):
+            await asyncio.gather(*map(_once, [sender] * len(urls), ALL_AT_ONCE, urls))
+    finally:
+        receivers.kill()
+        await receivers.wait()
+    return memory_max_bytes()
 
 
-async def _once(sender: Sender, behaviour: Behaviour) -> None:
-    async with listening(behaviour) as url:
-        outcome = await post(sender, url)
-        success = outcome.kind is OutcomeKind.RESPONSE and outcome.status is not None and outcome.status < 300
-        assert not success or behaviour.kind is OutcomeKind.RESPONSE, f"a false success: {behaviour.name}"
+def memory_max_bytes() -> int:
+    """Resident at most, of this program alone: getrusage's figure begins with that of the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+async def _once(sender: Sender, behaviour: Behaviour, url: str) -> None:
+    outcome = await post(sender, url)
+    success = outcome.kind is OutcomeKind.RESPONSE and outcome.status is not None and outcome.status < 300
+    assert not success or behaviour.kind is OutcomeKind.RESPONSE, f"a false success: {behaviour.name}"
 
 
 if __name__ == "__main__":
-    print(asyncio.run(all_at_once()))
+    if sys.argv[1:] == ["receive"]:
+        asyncio.run(receive())
+    else:
+        print(asyncio.run(all_at_once()))

@@ -127,8 +127,8 @@ SINGLE = replace(SMALL.calm(), resources=10**9)
 HANGING = replace(
     DOWN.calm(), processes=1, concurrency=6, receivers=10, webhooks=40, troubled=0.7, troubles=(Mode.HANGS,)
 )
-UNWATCHED = replace(SMALL.calm(), troubled=1.0, troubles=(Mode.SLOW,), hours=0.2)
-"""Nobody's promptness is watched: only what never comes is seen."""
+CROWDED = replace(SMALL.calm(), troubled=0.2, troubles=(Mode.SLOW,), hours=0.05, changes=10_000.0)
+"""Much comes to endpoints while they are leased by another than who notices it."""
 AGEING = replace(SMALL, hours=3.0, retention_hours=0.5, changes=100.0)
 
 PLANTS: dict[str, tuple[Invariant, Plan, Plant]] = {
@@ -160,7 +160,7 @@ PLANTS: dict[str, tuple[Invariant, Plan, Plant]] = {
     "probes come at once": (Invariant.SCHEDULE, DOWN, _probe_at_once),
     "what came meanwhile is not seen": (
         Invariant.WAKE_UP,
-        UNWATCHED,
+        CROWDED,
         _statement("release", "WHEN again = 1", "WHEN again = 2"),
     ),
     "suspects take everything": (Invariant.STARVED, HANGING, _let_suspects_take_everything),
