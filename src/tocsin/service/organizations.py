@@ -13,8 +13,8 @@ from tocsin.service.audit import record
 from tocsin.service.authentication import TOKEN_BYTES, TOKEN_PREFIX, Authentication, digest, new_credential
 from tocsin.service.caller import OPERATOR, Caller
 from tocsin.service.context import Context
+from tocsin.storage import images, people, places
 from tocsin.storage import organizations as stored
-from tocsin.storage import people, places
 from tocsin.storage.collections import given
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import organizations as table
@@ -53,9 +53,14 @@ class Organizations:
         if caller.person_id is None:
             raise Forbidden("An organization is created by a person.")
         person_id = caller.person_id
+        logo = await self._context.pictures.read("logo", members.get("logo", ""))
+        others = {name: value for name, value in members.items() if name != "logo"}
 
         async def insert(tx: Writing) -> Organization:
-            organization, _ = await self._insert(tx, members, person_id)
+            logo_id = None if logo is None else self._context.new_id()
+            organization, _ = await self._insert(tx, {**others, "logo_id": logo_id}, person_id)
+            owner = ("Organization", organization.id)
+            await images.replace(tx, *owner, logo_id, logo, caller.actor, organization.created_at)
             await self._record_created(tx, caller, organization)
             return organization
 
@@ -124,12 +129,20 @@ class Organizations:
             return await stored.organizations_page(tx, conditions, wanted, paging)
 
     async def change(self, caller: Caller, organization_id: str, members: dict[str, Any]) -> Organization:
+        if members.get("logo"):
+            async with self._context.storage.read() as reading:  # nobody else's pictures are worth decoding
+                await _editable(reading, caller, organization_id)
+        logo = await self._context.pictures.read("logo", members.get("logo", ""))
+
         async def change(tx: Writing) -> Organization:
-            await _found(tx, organization_id)
-            if not caller.may(Permission.EDIT_ORGANIZATION, organization_id):
-                raise Forbidden("Only its admins change an organization.")
+            await _editable(tx, caller, organization_id)
             values = {**given(members, COLUMNS), "updated_at": self._context.clock.now()}
+            if "logo" in members:
+                values["logo_id"] = None if logo is None else self._context.new_id()
             await tx.update(table, organization_id, values)
+            if "logo" in members:
+                owner = ("Organization", organization_id)
+                await images.replace(tx, *owner, values["logo_id"], logo, caller.actor, values["updated_at"])
             action, subject = Action.ORGANIZATION_CHANGED, f"organization:{organization_id}"
             await record(self._context, tx, caller, action, organization_id, subject, members=sorted(members))
             return await _found(tx, organization_id)
@@ -272,6 +285,12 @@ async def _found(tx: Reading, organization_id: str) -> Organization:
     if organization is None:
         raise NotFound("There is no such organization.")
     return organization
+
+
+async def _editable(tx: Reading, caller: Caller, organization_id: str) -> None:
+    await _found(tx, organization_id)
+    if not caller.may(Permission.EDIT_ORGANIZATION, organization_id):
+        raise Forbidden("Only its admins change an organization.")
 
 
 async def _member(tx: Reading, organization_id: str, member_id: str) -> Member:
