@@ -5,6 +5,7 @@ behind the end never reach it. Reading is bounded by the file's own length.
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -60,13 +61,7 @@ def sniffed(data: bytes) -> MediaType | None:
 def parsed(media_type: MediaType, data: bytes) -> PictureFile:
     """Raises Malformed."""
     try:
-        match media_type:
-            case MediaType.PNG:
-                return _png(data)
-            case MediaType.JPEG:
-                return _jpeg(data)
-            case MediaType.WEBP:
-                return _webp(data)
+        return _PARSERS[media_type](data)
     except struct.error:
         raise Malformed("a part lies beyond the end of the file") from None
 
@@ -141,6 +136,13 @@ def _webp_canvas(data: bytes) -> tuple[int, int]:
             return width & 0x3FFF, height & 0x3FFF
         case _:
             raise Malformed("the first chunk is none of pixels")
+
+
+_PARSERS: Final[dict[MediaType, Callable[[bytes], PictureFile]]] = {
+    MediaType.PNG: _png,
+    MediaType.JPEG: _jpeg,
+    MediaType.WEBP: _webp,
+}
 
 
 def orientation(exif: bytes) -> int:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image
 from PIL.ImageFile import ImageFile
@@ -170,13 +170,12 @@ def _written(image: Image.Image, media_type: MediaType, *, lossless: bool) -> Pi
     drawn = _in_mode(image, media_type)
     drawn.info = {}  # what is in there, an encoder may write: comments, profiles
     written = io.BytesIO()
-    match media_type:
-        case MediaType.PNG:
-            drawn.save(written, "PNG")
-        case MediaType.JPEG:
-            drawn.save(written, "JPEG", quality=JPEG_QUALITY)
-        case MediaType.WEBP:
-            drawn.save(written, "WEBP", quality=WEBP_QUALITY, method=0 if lossless else WEBP_EFFORT, lossless=lossless)
+    options: dict[MediaType, dict[str, Any]] = {
+        MediaType.PNG: {},
+        MediaType.JPEG: {"quality": JPEG_QUALITY},
+        MediaType.WEBP: {"quality": WEBP_QUALITY, "method": 0 if lossless else WEBP_EFFORT, "lossless": lossless},
+    }
+    drawn.save(written, media_type.name, **options[media_type])
     return Picture(media_type, written.getvalue(), *drawn.size)
 
 
