@@ -14,6 +14,7 @@ from tests.api.test_access import NIL, member
 from tests.conftest import ManualClock, Service, both_engines
 from tests.pictures import bomb, data_uri, encoded, halves, noisy, plain, png, png_of, where_it_was
 from tocsin.domain.pictures import PICTURE_MAX_PIXELS
+from tocsin.service import pictures
 from tocsin.service.images import IMAGES_MAX
 from tocsin.storage.interface import Row
 from tocsin.storage.schema import events, images
@@ -254,6 +255,16 @@ async def test_a_logo_is_set_changed_and_taken_away(service: Service) -> None:
     assert "logo" not in without["_links"]
 
 
+async def test_of_logos_that_come_at_once_one_stays(service: Service) -> None:
+    admin = await person(service.http)
+    path = f"/organizations/{(await admin.post('/organizations', {'name': 'Bordeaux', 'logo': png()}))['id']}"
+    sent = [{"logo": data_uri(encoded(plain(side, side), "PNG"))} for side in range(10, 16)]
+    answers = await asyncio.gather(*(admin.call("PATCH", path, body) for body in sent))
+    assert {one.status_code for one in answers} == {200}
+    assert size(await admin.call("GET", f"{path}/logo")) in [(side, side) for side in range(10, 16)]
+    assert await stored(service) == 1
+
+
 async def test_a_person_has_an_image_of_its_own(service: Service) -> None:
     bordeaux = await city(await person(service.http))
     plain_member, _ = await member(bordeaux, "plain@example.org")
@@ -344,6 +355,20 @@ async def test_a_resource_has_a_limit_of_images_also_when_they_come_at_once(serv
     assert statuses == [200] * IMAGES_MAX + [409] * 4
     feedback = await bordeaux.admin.get(path.removesuffix("/images"))
     assert len(feedback["_links"]["images"]) == IMAGES_MAX == await stored(service)
+
+
+async def test_who_finds_too_many_waiting_is_asked_to_come_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bordeaux = await city(await person(service.http))
+    path = f"/feedbacks/{(await feedback_of(bordeaux.admin))['id']}/images"
+    link = (await bordeaux.admin.post(path, {"image": png()}))["_links"]["image"]
+    monkeypatch.setattr(pictures, "WAITING_MAX", 0)
+    added = await bordeaux.admin.call("POST", path, {"image": png()})
+    sized = await bordeaux.admin.call("GET", f"{path_of(link)}/10/10")
+    for answer in (added, sized):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert size(await bordeaux.admin.call("GET", path_of(link))) == (40, 30)
 
 
 async def test_the_service_answers_while_pictures_are_decoded(service: Service) -> None:

@@ -16,7 +16,8 @@ from tocsin.domain.pictures import Picture, Refusal, read, scaled
 
 GOOD: dict[str, bytes] = {
     "png": encoded(noisy(), "PNG"),
-    "png with a palette": encoded(noisy().convert("P"), "PNG", transparency=3),
+    "png with a palette": encoded(noisy().convert("P"), "PNG"),
+    "png with a clear color in its palette": encoded(noisy().convert("P"), "PNG", transparency=3),
     "png with EXIF": encoded(noisy(), "PNG", exif=where_it_was()),
     "png of 16 bits": encoded(plain(20, 30, 40_000, "I;16"), "PNG"),
     "jpeg": encoded(noisy(), "JPEG", exif=where_it_was(), comment=b"Found by Ada"),

@@ -26,12 +26,12 @@ from tocsin.domain.picture_files import Malformed, MediaType, PictureFile, parse
 PICTURE_MAX_BYTES: Final = 16 * 1024 * 1024
 """Of a picture as it is kept. What is sent is bounded by the request's body before."""
 PICTURE_MAX_PIXELS: Final = 25_000_000
-"""Width by height: what a telephone takes unless asked for more; 100 MB while it is decoded."""
+"""Width by height: what a telephone takes unless asked for more. Decoding and encoding so many takes up to 400 MB."""
 SCANS_MAX: Final = 100
 """Passes of a progressive JPEG over its pixels: encoders write about ten; each costs as much as the whole picture."""
 SIDE_MAX_PIXELS: Final = 2048
 """Of a smaller version that is asked for."""
-JPEG_QUALITY: Final = 90
+JPEG_QUALITY: Final = 85
 WEBP_QUALITY: Final = 85
 WEBP_EFFORT: Final = 2
 """0 to 6: for a picture of 25 million pixels 2 takes about a second, 4 takes seven for the same size."""
@@ -70,7 +70,7 @@ _OPEN: Final[dict[MediaType, Callable[[io.BytesIO], ImageFile]]] = {
     MediaType.WEBP: WebPImageFile,
 }
 _MODES: Final = {
-    MediaType.PNG: ("L", "LA", "RGB", "RGBA"),
+    MediaType.PNG: ("L", "LA", "P", "RGB", "RGBA"),
     MediaType.JPEG: ("L", "RGB"),
     MediaType.WEBP: ("RGB", "RGBA"),
 }
@@ -112,7 +112,9 @@ def scaled(picture: Picture, width: int, height: int) -> Picture:
     assert 1 <= height <= SIDE_MAX_PIXELS
     if picture.width <= width and picture.height <= height:
         return picture
-    image = _OPEN[picture.media_type](io.BytesIO(picture.content))
+    image: Image.Image = _OPEN[picture.media_type](io.BytesIO(picture.content))
+    if image.mode == "P":
+        image = image.convert("RGB")  # between colours of a palette there is nothing
     image.thumbnail((width, height), Image.Resampling.LANCZOS)
     return _written(image, picture.media_type, lossless=parsed(picture.media_type, picture.content).lossless)
 
@@ -136,11 +138,10 @@ def _redrawn(data: bytes) -> Picture | Refusal:
         file = parsed(media_type, data)
     except Malformed:
         return Refusal.BROKEN
-    image = _refusal(file) or _decoded(file)
+    image = _refusal(file) or _upright(file)
     if isinstance(image, Refusal):
         return image
-    turn = _UPRIGHT.get(file.orientation)
-    picture = _written(image if turn is None else image.transpose(turn), media_type, lossless=file.lossless)
+    picture = _written(image, media_type, lossless=file.lossless)
     return picture if len(picture.content) <= PICTURE_MAX_BYTES else Refusal.TOO_MANY_BYTES
 
 
@@ -155,7 +156,9 @@ def _refusal(file: PictureFile) -> Refusal | None:
     return Refusal.TOO_MANY_SCANS if file.scans > SCANS_MAX else None
 
 
-def _decoded(file: PictureFile) -> Image.Image | Refusal:
+def _upright(file: PictureFile) -> Image.Image | Refusal:
+    """The pixels as they are meant to be seen, without their decoder: it is as large as they are, and larger."""
+    turn = _UPRIGHT.get(file.orientation)
     try:
         image = _OPEN[file.media_type](io.BytesIO(file.pixels))
         if image.size != (file.width, file.height):
@@ -163,7 +166,7 @@ def _decoded(file: PictureFile) -> Image.Image | Refusal:
         image.load()
     except _DAMAGE:
         return Refusal.BROKEN
-    return image
+    return image.copy() if turn is None else image.transpose(turn)
 
 
 def _written(image: Image.Image, media_type: MediaType, *, lossless: bool) -> Picture:

@@ -1,6 +1,6 @@
 """Decoding and scaling of pictures: work for a processor, done in threads of its own, never inside a transaction.
 
-A picture takes up to 100 MB while it is decoded, so few are at once, and not many may wait for their turn.
+A picture takes hundreds of megabytes while it is decoded, so few are at once, and not many may wait for their turn.
 """
 
 import asyncio
