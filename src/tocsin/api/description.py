@@ -106,7 +106,7 @@ def describe(app: FastAPI, public_url: str) -> dict[str, Any]:
         for operation in operations.values():
             operation["responses"].pop("422", None)
             if "401" in operation["responses"]:
-                operation["security"] = [{"bearer": []}]
+                operation.setdefault("security", [{"bearer": []}])
     description["webhooks"] = {event.value: _notification(event) for event in Event}
     return description
 

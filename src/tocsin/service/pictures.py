@@ -55,7 +55,7 @@ class Pictures:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def close(self) -> None:
-        self._executor.shutdown(cancel_futures=True)
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _error(path: str, refusal: Refusal) -> Invalid | TooLarge:

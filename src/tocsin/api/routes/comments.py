@@ -14,7 +14,7 @@ from tocsin.api.description import WRITE_ERRORS, answers
 from tocsin.api.parameters import KnownCaller, Pages, Text4000, Tocsin
 from tocsin.hal import activities
 
-router = APIRouter(tags=["comments"], route_class=JsonRoute)
+router = APIRouter(route_class=JsonRoute)
 
 CURSOR_MAX = 2**63 - 1
 DAY_MAX = 10_000_000
@@ -32,6 +32,7 @@ class CommentData(Input):
 
 @router.get(
     "/feedbacks/{feedback}/comments",
+    tags=["comments"],
     summary="List comments on feedback, newest first",
     responses=answers(name="Activities"),
 )
@@ -43,6 +44,7 @@ async def list_comments_on_feedback(
 
 @router.post(
     "/feedbacks/{feedback}/comments",
+    tags=["comments"],
     status_code=201,
     summary="Comment on feedback",
     responses=answers(201, "Feedback", errors=WRITE_ERRORS),
@@ -56,6 +58,7 @@ async def comment_on_feedback(
 
 @router.get(
     "/operations/{operation}/comments",
+    tags=["comments"],
     summary="List comments on an operation, newest first",
     responses=answers(name="Activities"),
 )
@@ -67,6 +70,7 @@ async def list_comments_on_operation(
 
 @router.post(
     "/operations/{operation}/comments",
+    tags=["comments"],
     status_code=201,
     summary="Comment on an operation",
     responses=answers(201, "Operation", errors=WRITE_ERRORS),
@@ -80,6 +84,7 @@ async def comment_on_operation(
 
 @router.get(
     "/feedbacks/{feedback}/contributions",
+    tags=["feedback"],
     summary="List contributions to feedback by the day, newest first",
     responses=answers(name="AggregatedActivities"),
 )
@@ -91,6 +96,7 @@ async def list_contributions(
 
 @router.post(
     "/feedbacks/{feedback}/contributions",
+    tags=["feedback"],
     status_code=201,
     summary="Contribute to feedback: once for each person",
     responses=answers(201, "Feedback", errors=(401, 403, 404)),

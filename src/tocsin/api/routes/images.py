@@ -7,7 +7,7 @@ proportions. An image never changes, so its id is its ETag.
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import StrictStr
+from pydantic import Field, StrictStr
 
 from tocsin.api.answer import answer, matches, no_content
 from tocsin.api.body import Input, JsonRoute
@@ -22,12 +22,18 @@ router = APIRouter(tags=["images"], route_class=JsonRoute)
 Side = Annotated[int, Path(ge=1, le=SIDE_MAX_PIXELS, description="pixels")]
 
 FOR_A_DAY: Final = "max-age=86400, immutable"
+EXAMPLE: Final = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+"""A pixel, black."""
+FOR_ALL: Final = {"security": [{}, {"bearer": []}]}
+"""Images of public feedback are served to anybody."""
 ASK_FIRST: Final = "private, no-cache"
 """Where the next image will be under the same URL."""
 
 
 class ImageData(Input):
-    image: StrictStr
+    image: Annotated[StrictStr, Field(description="a data URI of a PNG, JPEG or WebP file", examples=[EXAMPLE])]
 
 
 def _answers(*errors: int) -> dict[int | str, dict[str, Any]]:
@@ -72,7 +78,12 @@ async def add_image_to_feedback(
     return answer(request, tocsin.hal.feedback(illustrated))
 
 
-@router.get("/feedbacks/{feedback}/images/{image}", summary="Get an image of feedback", responses=ORIGINAL)
+@router.get(
+    "/feedbacks/{feedback}/images/{image}",
+    summary="Get an image of feedback",
+    responses=ORIGINAL,
+    openapi_extra=FOR_ALL,
+)
 async def get_image_of_feedback(
     request: Request, tocsin: Tocsin, caller: AnyCaller, feedback: str, image: str
 ) -> Response:
@@ -83,6 +94,7 @@ async def get_image_of_feedback(
     "/feedbacks/{feedback}/images/{image}/{width}/{height}",
     summary="Get an image of feedback, made to fit",
     responses=SIZED,
+    openapi_extra=FOR_ALL,
 )
 async def get_sized_image_of_feedback(
     request: Request, tocsin: Tocsin, caller: AnyCaller, feedback: str, image: str, width: Side, height: Side
