@@ -92,7 +92,7 @@ class Images:
         if len(one.images) >= IMAGES_MAX:
             raise Conflict(f"It has {IMAGES_MAX} images already.", "image")
         image_id, now = self._context.new_id(), self._context.clock.now()
-        await stored.insert(tx, image_id, resource_type, one.id, picture=picture, actor=caller.actor, now=now)
+        await stored.insert(tx, stored.NewImage(image_id, resource_type, one.id, picture, caller.actor, now))
         return image_id
 
     async def remove_from_operation(self, caller: Caller, operation_id: str, image_id: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from tocsin.domain.audit import Action
 from tocsin.domain.errors import Conflict, Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.page import Page, Paging
+from tocsin.domain.pictures import Picture
 from tocsin.domain.resources import Member, Organization, Person, Point, Token
 from tocsin.domain.roles import Permission, Role
 from tocsin.service.audit import record
@@ -59,8 +60,7 @@ class Organizations:
         async def insert(tx: Writing) -> Organization:
             logo_id = None if logo is None else self._context.new_id()
             organization, _ = await self._insert(tx, {**others, "logo_id": logo_id}, person_id)
-            owner = ("Organization", organization.id)
-            await images.replace(tx, *owner, logo_id, logo, caller.actor, organization.created_at)
+            await images.replace(tx, organization.id, self._logo(caller, organization, logo))
             await self._record_created(tx, caller, organization)
             return organization
 
@@ -140,14 +140,20 @@ class Organizations:
             if "logo" in members:
                 values["logo_id"] = None if logo is None else self._context.new_id()
             await tx.update(table, organization_id, values)
+            changed = await _found(tx, organization_id)
             if "logo" in members:
-                owner = ("Organization", organization_id)
-                await images.replace(tx, *owner, values["logo_id"], logo, caller.actor, values["updated_at"])
+                await images.replace(tx, organization_id, self._logo(caller, changed, logo))
             action, subject = Action.ORGANIZATION_CHANGED, f"organization:{organization_id}"
             await record(self._context, tx, caller, action, organization_id, subject, members=sorted(members))
-            return await _found(tx, organization_id)
+            return changed
 
         return await self._context.storage.write(change)
+
+    def _logo(self, caller: Caller, one: Organization, logo: Picture | None) -> images.NewImage | None:
+        """What the organization names as its logo, to be stored."""
+        if one.logo_id is None or logo is None:
+            return None
+        return images.NewImage(one.logo_id, "Organization", one.id, logo, caller.actor, one.updated_at)
 
     # Members
 

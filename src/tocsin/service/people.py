@@ -48,9 +48,13 @@ class People:
         picture = await self._context.pictures.read("image", members.get("image", ""))
 
         async def change(tx: Writing) -> Person:
-            values = {**given(members, COLUMNS), "updated_at": self._context.clock.now()}
+            now = self._context.clock.now()
+            values = {**given(members, COLUMNS), "updated_at": now}
+            image = None
+            if picture is not None:
+                image = images.NewImage(self._context.new_id(), "Person", person_id, picture, caller.actor, now)
             if "image" in members:
-                values["image_id"] = None if picture is None else self._context.new_id()
+                values["image_id"] = None if image is None else image.id
             email = members.get("email")
             if email is not None:
                 holder = await stored.by_email(tx, email)
@@ -59,8 +63,7 @@ class People:
                 values |= {"email": email, "email_folded": stored.fold(email)}
             await tx.update(table, person_id, values)
             if "image" in members:
-                owner = ("Person", person_id)
-                await images.replace(tx, *owner, values["image_id"], picture, caller.actor, values["updated_at"])
+                await images.replace(tx, person_id, image)
             person = await stored.find(tx, person_id)
             assert person is not None
             return person

@@ -1,5 +1,7 @@
 """Images: their rows. A resource's own row says which are its images; what nobody names any more is removed with it."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import bindparam, delete, select
 
 from tocsin.domain.picture_files import MediaType
@@ -15,38 +17,40 @@ _REMOVE = Query(delete(images).where(images.c.id == bindparam("id")))
 _REMOVE_OF = Query(delete(images).where(images.c.resource_id == bindparam("resource_id")))
 
 
-async def insert(
-    tx: Writing, image_id: str, resource_type: str, resource_id: str, *, picture: Picture, actor: str, now: int
-) -> None:
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """`actor`: person:<id>, token:<id> or operator."""
+
+    id: str
+    resource_type: str
+    resource_id: str
+    picture: Picture
+    actor: str
+    created_at: int
+
+
+async def insert(tx: Writing, one: NewImage) -> None:
     await tx.insert(
         images,
         {
-            "id": image_id,
-            "resource_type": resource_type,
-            "resource_id": resource_id,
-            "actor": actor,
-            "media_type": picture.media_type.value,
-            "width": picture.width,
-            "height": picture.height,
-            "content": picture.content,
-            "created_at": now,
+            "id": one.id,
+            "resource_type": one.resource_type,
+            "resource_id": one.resource_id,
+            "actor": one.actor,
+            "media_type": one.picture.media_type.value,
+            "width": one.picture.width,
+            "height": one.picture.height,
+            "content": one.picture.content,
+            "created_at": one.created_at,
         },
     )
 
 
-async def replace(
-    tx: Writing,
-    resource_type: str,
-    resource_id: str,
-    image_id: str | None,
-    picture: Picture | None,
-    actor: str,
-    now: int,
-) -> None:
-    """The only image of a resource, or none. Its row must name `image_id` already: that is what locks it."""
-    await tx.execute(_REMOVE_OF, resource_id=resource_id)
-    if image_id is not None and picture is not None:
-        await insert(tx, image_id, resource_type, resource_id, picture=picture, actor=actor, now=now)
+async def replace(tx: Writing, resource_id: str, one: NewImage | None) -> None:
+    """The only image of a resource, or none. The resource's row must name it already: that is what locks it."""
+    await remove_of(tx, resource_id)
+    if one is not None:
+        await insert(tx, one)
 
 
 async def find(tx: Reading, image_id: str) -> Picture | None:

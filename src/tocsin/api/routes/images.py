@@ -26,7 +26,7 @@ EXAMPLE: Final = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 )
 """A pixel, black."""
-FOR_ALL: Final = {"security": [{}, {"bearer": []}]}
+FOR_ALL: Final[dict[str, Any]] = {"security": [{}, {"bearer": []}]}
 """Images of public feedback are served to anybody."""
 ASK_FIRST: Final = "private, no-cache"
 """Where the next image will be under the same URL."""
