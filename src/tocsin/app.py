@@ -23,6 +23,7 @@ from tocsin.hal import Hal
 from tocsin.key import load_key
 from tocsin.service.context import Context
 from tocsin.service.housekeeping import Retention
+from tocsin.service.pictures import Pictures
 from tocsin.service.use_cases import UseCases
 from tocsin.service.vault import Vault
 from tocsin.settings import Settings
@@ -76,6 +77,7 @@ async def open_use_cases(
     the_clock = clock or SystemClock()
     storage = open_storage(settings, the_clock)
     resolver = SystemResolver()
+    pictures = Pictures()
     sender = open_sender(settings)
     try:
         context = Context(
@@ -87,6 +89,7 @@ async def open_use_cases(
             open_organizations=settings.organizations == "open",
             allowed_networks=settings.allow_networks,
             password_hasher=password_hasher,
+            pictures=pictures,
         )
         retention = Retention(settings.retention_days, settings.retention_max_days)
         use_cases = UseCases(context, resolver, SenderPinger(sender), retention)
@@ -94,6 +97,7 @@ async def open_use_cases(
         await use_cases.directory.seed()
         yield use_cases
     finally:
+        pictures.close()
         resolver.close()
         await sender.close()
         await storage.close()

@@ -8,10 +8,13 @@ from halchemy import Api
 
 from tests.api.client import City, city, person
 from tests.conftest import Service
+from tests.pictures import png
 
 pytestmark = pytest.mark.anyio
 
 PAGES_MAX = 500
+IMAGES = {"image", "images", "logo"}
+"""Relations to what is no HAL."""
 
 
 async def fill(bordeaux: City) -> None:
@@ -34,20 +37,27 @@ async def fill(bordeaux: City) -> None:
     report = await bordeaux.move(await bordeaux.report(), "accept")
     operation = await bordeaux.operation(report)
     await admin.post(f"/operations/{operation['id']}/assign", {"member": bordeaux.member_id})
+    await admin.post(f"/operations/{operation['id']}/images", {"image": png()})
+    feedback_id = report["_links"]["feedback"]["iriTemplate"]["mapping"]["feedback"]
+    for _ in range(2):
+        await admin.post(f"/feedbacks/{feedback_id}/images", {"image": png()})
+    await admin.patch(f"/people/{admin.id}", {"image": png()})
+    await admin.patch(organization, {"logo": png()})
     await bordeaux.webhook("reportCreated", "https://cmms.example.org/hook", description="CMMS")
 
 
-def links_of(representation: Any) -> set[str]:
-    """Every href in a representation, embedded ones too."""
+def links_of(representation: Any, *, images: bool = False) -> set[str]:
+    """Every href in a representation, embedded ones too, to what is no image; or those to what is one."""
     found: set[str] = set()
     if isinstance(representation, dict):
-        for relation in representation.get("_links", {}).values():
-            found |= {one["href"] for one in (relation if isinstance(relation, list) else [relation])}
+        for name, relation in representation.get("_links", {}).items():
+            if (name in IMAGES) is images:
+                found |= {one["href"] for one in (relation if isinstance(relation, list) else [relation])}
         for value in representation.values():
-            found |= links_of(value)
+            found |= links_of(value, images=images)
     if isinstance(representation, list):
         for item in representation:
-            found |= links_of(item)
+            found |= links_of(item, images=images)
     return found
 
 
@@ -67,7 +77,7 @@ def crawl(root: str, token: str) -> dict[str, Any]:
         waiting += [
             (resource["_links"][relation]["href"], api.follow(resource).to(relation))
             for relation in resource.links
-            if isinstance(resource["_links"][relation], dict)
+            if isinstance(resource["_links"][relation], dict) and relation not in IMAGES
         ]
         waiting += [(href, api.using_endpoint(href)) for href in links_of(resource)]
     return seen
@@ -87,6 +97,11 @@ async def test_a_crawl_from_the_root_finds_no_broken_link(service: Service) -> N
         for link in links.values():
             mapping = link.get("iriTemplate", {}).get("mapping", {}) if isinstance(link, dict) else {}
             assert all(value in link["href"] for value in mapping.values())
+    images = {href for one in seen.values() for href in links_of(one, images=True)}
+    assert len(images) == 5
+    for href in images:
+        answer = await service.http.get(href, headers=bordeaux.admin.headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png"), href
 
 
 async def test_a_page_links_to_its_neighbours_and_keeps_its_filters(service: Service) -> None:

@@ -49,6 +49,7 @@ async def routes(admin: Person) -> list[tuple[str, str]]:
         "webhook": webhook["id"],
         "category": category["id"],
         "person": admin.id,
+        "feedback": report["_links"]["feedback"]["iriTemplate"]["mapping"]["feedback"],
         "token": NIL,
     }
     return [

@@ -9,12 +9,14 @@ from tocsin.api import errors
 from tocsin.api.body import JsonRoute
 from tocsin.api.routes import (
     audit,
+    comments,
     deliveries,
     description,
     directory,
     event_feed,
     feedbacks,
     health,
+    images,
     operations,
     organizations,
     people,
@@ -37,6 +39,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
         feedbacks,
         reports,
         operations,
+        comments,
+        images,
         webhooks,
         deliveries,
         replays,

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from tocsin.api.examples import EXAMPLES
 from tocsin.domain import events
+from tocsin.domain.activities import LogAction, Verb
 from tocsin.domain.audit import Action
 from tocsin.domain.events import Event
 from tocsin.domain.roles import Role
@@ -25,6 +26,9 @@ ENUMS: Final[dict[tuple[str, str], list[str]]] = {
     ("Webhook", "event"): list(Event),
     ("Replay", "state"): ["running", "done", "stopped"],
     ("AuditEntry", "action"): list(Action),
+    ("LogEntry", "action"): list(LogAction),
+    ("Activities", "verb"): list(Verb),
+    ("AggregatedActivities", "verb"): list(Verb),
 }
 
 ERROR_EXAMPLE: Final = {
@@ -53,6 +57,7 @@ ERRORS: Final = {
     410: "Before the retention: the oldest sequence that is left is in the answer",
     413: "The body is too large",
     415: "The body is not JSON",
+    503: "The service can't answer now: ask again after Retry-After",
 }
 
 
@@ -101,7 +106,7 @@ def describe(app: FastAPI, public_url: str) -> dict[str, Any]:
         for operation in operations.values():
             operation["responses"].pop("422", None)
             if "401" in operation["responses"]:
-                operation["security"] = [{"bearer": []}]
+                operation.setdefault("security", [{"bearer": []}])
     description["webhooks"] = {event.value: _notification(event) for event in Event}
     return description
 
@@ -196,7 +201,7 @@ def _member(name: str, member: str, values: list[Any]) -> dict[str, Any]:
         schema["enum"] = ENUMS[name, member]
     if member in {"roles", "availableRoles"}:
         schema["items"] = {"enum": list(Role)}
-    if member.endswith(("At", "Date")) or member == "failingSince":
+    if member.endswith(("At", "Date", "_at")) or member == "failingSince":
         schema["format"] = "date-time"
     if member in {"elevation", "latitude", "longitude", "ratePerSecond", "resolved"}:
         schema["type"] = "number"

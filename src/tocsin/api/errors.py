@@ -58,7 +58,7 @@ async def _operating_error(_: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
-    path = error.path if isinstance(error, Conflict) else None
+    path = error.path if isinstance(error, Conflict | TooLarge) else None
     oldest = error.oldest if isinstance(error, Gone) else None
     return _answer(STATUS[type(error)], error_body(str(error), path=path, oldest=oldest), headers)
 

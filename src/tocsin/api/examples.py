@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import orjson
 
+from tocsin.domain.activities import Activities, Activity, ActivityGroup, LogAction, LogEntry, Verb
 from tocsin.domain.audit import Action, AuditEntry
 from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.events import Event
@@ -31,7 +32,7 @@ from tocsin.domain.resources import (
 )
 from tocsin.domain.roles import Role
 from tocsin.domain.states import OperationState, ReportState
-from tocsin.hal import Hal, event_feed
+from tocsin.hal import Hal, activities, event_feed
 from tocsin.hal.encoding import encode
 from tocsin.hal.notification import notification
 
@@ -50,6 +51,7 @@ FEEDBACK_ID: Final = _id(3)
 PERSON_ID: Final = _id(4)
 ACTIVITY_ID: Final = _id(5)
 CATEGORY_ID: Final = _id(6)
+IMAGE_ID: Final = _id(16)
 _STATE, _CHECKPOINTS = delivered_feedback(ORGANIZATION_ID, AT)
 
 
@@ -111,6 +113,7 @@ OPERATIONS: Final = (
         duration=30,
         start_date=AT,
         operator_id=PERSON_ID,
+        images=(IMAGE_ID,),
     ),
 )
 _SPARSE: Final = Feedback(
@@ -126,7 +129,13 @@ _SPARSE: Final = Feedback(
 )
 FEEDBACKS: Final = (
     _SPARSE,
-    replace(_SPARSE, description="The lamp is broken.", category_id=CATEGORY_ID, business_activity_id=ACTIVITY_ID),
+    replace(
+        _SPARSE,
+        description="The lamp is broken.",
+        category_id=CATEGORY_ID,
+        business_activity_id=ACTIVITY_ID,
+        images=(IMAGE_ID,),
+    ),
 )
 _RING: Final = ((-0.6, 44.8), (-0.5, 44.8), (-0.5, 44.9), (-0.6, 44.8))
 WEBHOOKS: Final = (
@@ -177,6 +186,14 @@ _REPLAY: Final = Replay(_id(15), _id(9), Event.REPORT_CREATED, 1, 7, False, 7, 3
 _AUDITED: Final = AuditEntry(
     12, ORGANIZATION_ID, AT, f"person:{PERSON_ID}", Action.WEBHOOK_REMOVED, f"webhook:{_id(9)}"
 )
+_COMMENT: Final = Activity(f"person:{PERSON_ID}", Verb.COMMENT, f"feedback:{FEEDBACK_ID}", "It still is.", AT)
+_CONTRIBUTION: Final = Activity(f"person:{PERSON_ID}", Verb.CONTRIBUTE, f"feedback:{FEEDBACK_ID}", "", AT)
+_CONTRIBUTIONS: Final = ActivityGroup(
+    f"feedback:{FEEDBACK_ID}", Verb.CONTRIBUTE, "2018-02-27", (_CONTRIBUTION,), 1, 1, AT, AT
+)
+_ENTRY: Final = LogEntry(
+    _id(8), 2, LogAction.ASSIGN, f"person:{PERSON_ID}", AT, {"state": "ASSIGNED", "operator": PERSON_ID}
+)
 _EXPLAINED: Final = (
     _id(9),
     "https://cmms.example.org/hook",
@@ -205,6 +222,7 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
                 ACTIVITY_ID,
                 "billing@bordeaux.example.org",
                 "reports@bordeaux.example.org",
+                logo_id=IMAGE_ID,
             ),
             full=True,
         ),
@@ -212,7 +230,17 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
     "Person": (
         HAL.person(Person(PERSON_ID, "ada@example.org", AT, AT)),
         HAL.person(
-            Person(PERSON_ID, "ada@example.org", AT, AT, "Ada", "Lovelace", "Engineer", member_of=ORGANIZATION_ID)
+            Person(
+                PERSON_ID,
+                "ada@example.org",
+                AT,
+                AT,
+                "Ada",
+                "Lovelace",
+                "Engineer",
+                member_of=ORGANIZATION_ID,
+                image_id=IMAGE_ID,
+            )
         ),
     ),
     "Member": (HAL.member(Member(_id(10), PERSON_ID, ORGANIZATION_ID, (Role.ADMIN,), AT)),) * 2,
@@ -233,6 +261,15 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
         HAL.place(Place(_id(12), ORGANIZATION_ID, "Centre", None, (_RING,), 0.0, AT, AT)),
         HAL.place(Place(_id(12), ORGANIZATION_ID, "Centre", "BX-1", (_RING,), 0.0, AT, AT, _id(13))),
     ),
+    "Activities": (
+        activities.activities(Activities((_COMMENT,), None, 0.0012)),
+        activities.activities(Activities((_COMMENT,), 4711, 0.0012)),
+    ),
+    "AggregatedActivities": (
+        activities.groups(Activities((_CONTRIBUTIONS,), None, 0.0012)),
+        activities.groups(Activities((_CONTRIBUTIONS,), 17589, 0.0012)),
+    ),
+    "LogEntry": (activities.log_entry(_ENTRY),) * 2,
     "Webhook": (HAL.webhook(WEBHOOKS[0]), HAL.webhook(WEBHOOKS[1], "whsec_…")),
     "WebhookStatus": (
         HAL.webhook_status(_id(9), WebhookStatus("active", 12, 12, 0, 0)),

@@ -72,7 +72,11 @@ class PreconditionFailed(TocsinError):
 
 
 class TooLarge(TocsinError):
-    """A request body over its limit."""
+    """A request body over its limit, or the member of one that `path` names."""
+
+    def __init__(self, message: str, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class UnsupportedMediaType(TocsinError):

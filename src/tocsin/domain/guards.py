@@ -4,10 +4,10 @@ Every refusal is an error of `errors.py`: an unknown name is Invalid, a known on
 """
 
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from tocsin.domain.errors import Conflict, Invalid, Violation
-from tocsin.domain.resources import Operation, Progression, Report
+from tocsin.domain.resources import Feedback, Operation, Progression, Report
 from tocsin.domain.states import (
     FEEDBACK,
     OPERATION,
@@ -84,6 +84,14 @@ def require_open_to_operations(report: Report) -> None:
 
 def feedback_transitions(state: FeedbackState) -> tuple[FeedbackTransition, ...]:
     return tuple(FEEDBACK[state])
+
+
+def refuse_feedback_transition(feedback: Feedback, transition: FeedbackTransition) -> NoReturn:
+    """Raises Conflict: nobody but the service takes feedback through its states (CONTRACT, section 6)."""
+    raise Conflict(
+        f"The feedback is {feedback.state}: it can't {transition}; the service takes it through its states.",
+        "transition",
+    )
 
 
 State = TypeVar("State", bound=StrEnum)

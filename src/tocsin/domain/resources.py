@@ -57,6 +57,7 @@ class Organization:
     billing_email_address: str | None = None
     notification_email_address: str | None = None
     enabled: bool = True
+    logo_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Person:
     message_push_enabled: bool = True
     member_of: str | None = None
     """The organization of the person's first membership, if any."""
+    image_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class Feedback:
     business_activity_id: str | None = None
     pro_mode: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
+    """Ids, in the order in which they were added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,8 @@ class Operation:
     """Minutes."""
     start_date: int | None = None
     operator_id: str | None = None
+    images: tuple[str, ...] = ()
+    """As of a feedback."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Hal:
 
     def operation(self, one: Operation) -> Representation:
         to = self.links.to
-        links = {
+        links: dict[str, Any] = {
             "self": to(Target.OPERATION, operation=one.id),
             "report": to(Target.REPORT, report=one.report_id),
             "feedback": to(Target.FEEDBACK, feedback=one.feedback_id),
@@ -85,6 +85,7 @@ class Hal:
         }
         if one.operator_id is not None:
             links["operator"] = to(Target.PERSON, person=one.operator_id)
+        links |= self._images(Target.OPERATION_IMAGE, one.images, operation=one.id)
         return {
             "type": "Operation",
             "id": one.id,
@@ -143,7 +144,7 @@ class Hal:
 
     def feedback(self, one: Feedback) -> Representation:
         to = self.links.to
-        links = {
+        links: dict[str, Any] = {
             "self": to(Target.FEEDBACK, feedback=one.id),
             "tracking": to(Target.FEEDBACK_TRACKING, feedback=one.id),
             "reporter": to(Target.PERSON, person=one.reporter_id),
@@ -152,6 +153,7 @@ class Hal:
             links["category"] = to(Target.CATEGORY, category=one.category_id)
         if one.business_activity_id is not None:
             links["businessActivity"] = to(Target.BUSINESS_ACTIVITY, businessActivity=one.business_activity_id)
+        links |= self._images(Target.FEEDBACK_IMAGE, one.images, feedback=one.id)
         return {
             "type": "Feedback",
             "id": one.id,
@@ -171,12 +173,19 @@ class Hal:
             },
         }
 
+    def _images(self, target: Target, image_ids: Sequence[str], **mapping: str) -> dict[str, Any]:
+        """Links to every image; `image` is the first of them."""
+        images = [self.links.to(target, image=one, **mapping) for one in image_ids]
+        return {"image": images[0], "images": images} if images else {}
+
     def organization(self, one: Organization, *, full: bool) -> Representation:
         """`full`: with the e-mail addresses, which only members see."""
         to = self.links.to
         links = {"self": to(Target.ORGANIZATION, organization=one.id)}
         if one.business_activity_id is not None:
             links["businessActivity"] = to(Target.BUSINESS_ACTIVITY, businessActivity=one.business_activity_id)
+        if one.logo_id is not None:
+            links["logo"] = to(Target.ORGANIZATION_LOGO, organization=one.id)
         addresses = _given(
             billingEmailAddress=one.billing_email_address, notificationEmailAddress=one.notification_email_address
         )
@@ -198,6 +207,8 @@ class Hal:
         links = {"self": to(Target.PERSON, person=one.id)}
         if one.member_of is not None:
             links["memberOf"] = to(Target.ORGANIZATION, organization=one.member_of)
+        if one.image_id is not None:
+            links["image"] = to(Target.PERSON_IMAGE, person=one.id)
         return {
             "type": "Person",
             "id": one.id,

@@ -1,7 +1,7 @@
 """What every use case stands on, handed in by `app`: nothing here is global."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from tocsin.clock import Clock
 from tocsin.domain.ids import uuid7
 from tocsin.hal import Hal
+from tocsin.service.pictures import Pictures
 from tocsin.service.vault import Vault
 from tocsin.storage.interface import Storage
 
@@ -29,6 +30,7 @@ class Context:
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     password_hasher: PasswordHasher | None = None
     """None: as RFC 9106 recommends."""
+    pictures: Pictures = field(default_factory=Pictures)
 
     def new_id(self) -> str:
         """A UUIDv7: ids made later sort later."""

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from sqlalchemy import ColumnElement, or_, true
 
 from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.events import Event
+from tocsin.domain.guards import named, refuse_feedback_transition
 from tocsin.domain.matching import Candidate, Match, match
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Feedback, Point, Progression, Report
 from tocsin.domain.roles import Permission, allows
+from tocsin.domain.states import FeedbackTransition
 from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
@@ -99,10 +101,12 @@ class Feedbacks:
     async def get(self, caller: Caller | None, feedback_id: str) -> Feedback:
         """Everybody sees a public one; else its reporter and the organizations that hold a report of it."""
         async with self._context.storage.read() as tx:
-            feedback = await stored.find_feedback(tx, feedback_id)
-            if feedback is None or not await _visible(tx, caller, feedback):
-                raise NotFound("There is no such feedback.")
-            return feedback
+            return await seen(tx, caller, feedback_id)
+
+    async def transition(self, caller: Caller, feedback_id: str, name: str) -> NoReturn:
+        """Raises Invalid for an unknown transition, Conflict for a known one: the service takes them all by itself."""
+        transition = named(FeedbackTransition, name)
+        refuse_feedback_transition(await self.get(caller, feedback_id), transition)
 
     async def page(
         self,
@@ -120,6 +124,14 @@ class Feedbacks:
             conditions.append(stored.held_by([organization_id]))
         async with self._context.storage.read() as tx:
             return await stored.feedbacks_page(tx, conditions, paging)
+
+
+async def seen(tx: Reading, caller: Caller | None, feedback_id: str) -> Feedback:
+    """Raises NotFound where the caller may not know of it."""
+    feedback = await stored.find_feedback(tx, feedback_id)
+    if feedback is None or not await _visible(tx, caller, feedback):
+        raise NotFound("There is no such feedback.")
+    return feedback
 
 
 def _agent_of(caller: Caller) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
 
+from tocsin.domain.activities import LogAction, LogEntry, changed
 from tocsin.domain.changes import counted, operation_given_to, operation_in
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.events import Event
@@ -19,7 +20,7 @@ from tocsin.service import reports
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import organizations
+from tocsin.storage import activities, images, organizations
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import operations as table
@@ -83,6 +84,7 @@ class Operations:
                 **members,
             )
             await stored.insert_operation(tx, operation)
+            await _log(tx, caller, LogAction.CREATE, None, operation)
             await _count(tx, report, None, OperationState.NEW, now)
             await self._tell(tx, Event.OPERATION_CREATED, operation, report)
             return operation
@@ -101,12 +103,9 @@ class Operations:
         """Members other than the state; no event tells of them, but the report's updatedAt moves."""
 
         async def change(tx: Writing) -> Operation:
-            operation, report = await _seen(tx, caller, operation_id, lock=True)
-            _require_work(caller, operation, report)
-            now = self._context.clock.now()
-            changed = replace(operation, updated_at=now, **members)
-            await stored.save_operation(tx, changed)
-            await stored.save_report(tx, replace(report, updated_at=now))
+            operation, report = await worked_on(tx, caller, operation_id, lock=True)
+            changed = replace(operation, updated_at=self._context.clock.now(), **members)
+            await save_edited(tx, caller, LogAction.UPDATE, operation, changed, report)
             return changed
 
         return await self._context.storage.write(change)
@@ -118,6 +117,7 @@ class Operations:
             operation, report = await _seen(tx, caller, operation_id, lock=True)
             caller.require(Permission.MANAGE_OPERATIONS, *reports.parties(report))
             await stored.remove_operation(tx, operation.id)
+            await _remove_what_is_of(tx, operation.id)
             await _count(tx, report, operation.state, None, self._context.clock.now())
             await self._tell(tx, Event.OPERATION_REMOVED, operation, report)
 
@@ -132,7 +132,7 @@ class Operations:
             person_id = await _assignable(tx, member_id, report)
             state = assigned_state(operation)
             assigned = operation_given_to(operation, person_id, state, self._context.clock.now())
-            await self._save(tx, operation, assigned, report)
+            await self._save(tx, caller, LogAction.ASSIGN, operation, assigned, report)
             return assigned
 
         return await self._context.storage.write(change)
@@ -151,13 +151,22 @@ class Operations:
             if transition is OperationTransition.ASSIGN:
                 raise Invalid(Violation("member", "An operation is assigned to a member: POST …/assign."))
             entered = operation_in(operation, state, self._context.clock.now(), transition=transition)
-            await self._save(tx, operation, entered, report)
+            await self._save(tx, caller, LogAction(transition), operation, entered, report)
             return entered
 
         return await self._context.storage.write(change)
 
-    async def _save(self, tx: Writing, before: Operation, after: Operation, report: Report) -> None:
+    async def logs(self, caller: Caller, operation_id: str, paging: Paging) -> Page[LogEntry]:
+        """What was done to it, as long as it is there."""
+        async with self._context.storage.read() as tx:
+            await seen(tx, caller, operation_id)
+            return await activities.log_page(tx, operation_id, paging)
+
+    async def _save(
+        self, tx: Writing, caller: Caller, action: LogAction, before: Operation, after: Operation, report: Report
+    ) -> None:
         await stored.save_operation(tx, after)
+        await _log(tx, caller, action, before, after)
         await _count(tx, report, before.state, after.state, after.updated_at)
         if after.state is not before.state:
             await self._tell(tx, Event.OPERATION_STATE_CHANGED, after, report)
@@ -182,6 +191,39 @@ async def _seen(tx: Reading, caller: Caller, operation_id: str, *, lock: bool = 
     if operation is None or report is None or not caller.belongs(*reports.parties(report)):
         raise NotFound("There is no such operation.")
     return operation, report
+
+
+async def seen(tx: Reading, caller: Caller, operation_id: str) -> Operation:
+    """Raises NotFound where the caller may not know of it."""
+    operation, _ = await _seen(tx, caller, operation_id)
+    return operation
+
+
+async def worked_on(tx: Reading, caller: Caller, operation_id: str, *, lock: bool = False) -> tuple[Operation, Report]:
+    """The operation and its report, for those who may work on it. Raises NotFound, Forbidden."""
+    operation, report = await _seen(tx, caller, operation_id, lock=lock)
+    _require_work(caller, operation, report)
+    return operation, report
+
+
+async def save_edited(
+    tx: Writing, caller: Caller, action: LogAction, before: Operation, after: Operation, report: Report
+) -> None:
+    """Members other than the state; the report's updatedAt moves along."""
+    await stored.save_operation(tx, after)
+    await stored.save_report(tx, replace(report, updated_at=after.updated_at))
+    await _log(tx, caller, action, before, after)
+
+
+async def _log(tx: Writing, caller: Caller, action: LogAction, before: Operation | None, after: Operation) -> None:
+    await activities.log(tx, after.id, action, caller.actor, changed(before, after), after.updated_at)
+
+
+async def _remove_what_is_of(tx: Writing, operation_id: str) -> None:
+    """Nobody can read it any more."""
+    await images.remove_of(tx, operation_id)
+    await activities.remove_comments(tx, operation_id)
+    await activities.remove_log(tx, operation_id)
 
 
 def _require_work(caller: Caller, operation: Operation, report: Report) -> None:

@@ -7,14 +7,15 @@ from typing import Any, Final
 from tocsin.domain.audit import Action
 from tocsin.domain.errors import Conflict, Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.page import Page, Paging
+from tocsin.domain.pictures import Picture
 from tocsin.domain.resources import Member, Organization, Person, Point, Token
 from tocsin.domain.roles import Permission, Role
 from tocsin.service.audit import record
 from tocsin.service.authentication import TOKEN_BYTES, TOKEN_PREFIX, Authentication, digest, new_credential
 from tocsin.service.caller import OPERATOR, Caller
 from tocsin.service.context import Context
+from tocsin.storage import images, people, places
 from tocsin.storage import organizations as stored
-from tocsin.storage import people, places
 from tocsin.storage.collections import given
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import organizations as table
@@ -53,9 +54,13 @@ class Organizations:
         if caller.person_id is None:
             raise Forbidden("An organization is created by a person.")
         person_id = caller.person_id
+        logo = await self._context.pictures.read("logo", members.get("logo", ""))
+        others = {name: value for name, value in members.items() if name != "logo"}
 
         async def insert(tx: Writing) -> Organization:
-            organization, _ = await self._insert(tx, members, person_id)
+            logo_id = None if logo is None else self._context.new_id()
+            organization, _ = await self._insert(tx, {**others, "logo_id": logo_id}, person_id)
+            await images.replace(tx, organization.id, self._logo(caller, organization, logo))
             await self._record_created(tx, caller, organization)
             return organization
 
@@ -124,17 +129,31 @@ class Organizations:
             return await stored.organizations_page(tx, conditions, wanted, paging)
 
     async def change(self, caller: Caller, organization_id: str, members: dict[str, Any]) -> Organization:
+        if members.get("logo"):
+            async with self._context.storage.read() as reading:  # nobody else's pictures are worth decoding
+                await _editable(reading, caller, organization_id)
+        logo = await self._context.pictures.read("logo", members.get("logo", ""))
+
         async def change(tx: Writing) -> Organization:
-            await _found(tx, organization_id)
-            if not caller.may(Permission.EDIT_ORGANIZATION, organization_id):
-                raise Forbidden("Only its admins change an organization.")
+            await _editable(tx, caller, organization_id)
             values = {**given(members, COLUMNS), "updated_at": self._context.clock.now()}
+            if "logo" in members:
+                values["logo_id"] = None if logo is None else self._context.new_id()
             await tx.update(table, organization_id, values)
+            changed = await _found(tx, organization_id)
+            if "logo" in members:
+                await images.replace(tx, organization_id, self._logo(caller, changed, logo))
             action, subject = Action.ORGANIZATION_CHANGED, f"organization:{organization_id}"
             await record(self._context, tx, caller, action, organization_id, subject, members=sorted(members))
-            return await _found(tx, organization_id)
+            return changed
 
         return await self._context.storage.write(change)
+
+    def _logo(self, caller: Caller, one: Organization, logo: Picture | None) -> images.NewImage | None:
+        """What the organization names as its logo, to be stored."""
+        if one.logo_id is None or logo is None:
+            return None
+        return images.NewImage(one.logo_id, "Organization", one.id, logo, caller.actor, one.updated_at)
 
     # Members
 
@@ -272,6 +291,12 @@ async def _found(tx: Reading, organization_id: str) -> Organization:
     if organization is None:
         raise NotFound("There is no such organization.")
     return organization
+
+
+async def _editable(tx: Reading, caller: Caller, organization_id: str) -> None:
+    await _found(tx, organization_id)
+    if not caller.may(Permission.EDIT_ORGANIZATION, organization_id):
+        raise Forbidden("Only its admins change an organization.")
 
 
 async def _member(tx: Reading, organization_id: str, member_id: str) -> Member:

@@ -7,6 +7,7 @@ from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Person
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
+from tocsin.storage import images
 from tocsin.storage import people as stored
 from tocsin.storage.collections import given
 from tocsin.storage.interface import Writing
@@ -44,8 +45,16 @@ class People:
         if caller.person_id != person_id:
             raise Forbidden("Only the person itself changes what is known of it.")
 
+        picture = await self._context.pictures.read("image", members.get("image", ""))
+
         async def change(tx: Writing) -> Person:
-            values = {**given(members, COLUMNS), "updated_at": self._context.clock.now()}
+            now = self._context.clock.now()
+            values = {**given(members, COLUMNS), "updated_at": now}
+            image = None
+            if picture is not None:
+                image = images.NewImage(self._context.new_id(), "Person", person_id, picture, caller.actor, now)
+            if "image" in members:
+                values["image_id"] = None if image is None else image.id
             email = members.get("email")
             if email is not None:
                 holder = await stored.by_email(tx, email)
@@ -53,6 +62,8 @@ class People:
                     raise Invalid(Violation("email", "There is an account with this address."))
                 values |= {"email": email, "email_folded": stored.fold(email)}
             await tx.update(table, person_id, values)
+            if "image" in members:
+                await images.replace(tx, person_id, image)
             person = await stored.find(tx, person_id)
             assert person is not None
             return person

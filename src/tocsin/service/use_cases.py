@@ -4,6 +4,7 @@ from tocsin.delivery.resolver import Resolver
 from tocsin.metrics import Metrics
 from tocsin.service.audit import Audit
 from tocsin.service.authentication import Authentication
+from tocsin.service.comments import Comments
 from tocsin.service.context import Context
 from tocsin.service.deliveries import Deliveries
 from tocsin.service.directory import Directory
@@ -11,6 +12,7 @@ from tocsin.service.event_feed import EventFeed
 from tocsin.service.explanations import Explanations
 from tocsin.service.feedbacks import Feedbacks
 from tocsin.service.housekeeping import Housekeeping, Retention
+from tocsin.service.images import Images
 from tocsin.service.operations import Operations
 from tocsin.service.organizations import Organizations
 from tocsin.service.people import People
@@ -33,6 +35,8 @@ class UseCases:
         self.feedbacks = Feedbacks(context)
         self.reports = Reports(context)
         self.operations = Operations(context)
+        self.comments = Comments(context)
+        self.images = Images(context, self.feedbacks, self.operations, self.organizations, self.people)
         self.webhooks = Webhooks(context, resolver)
         self.pings = Pings(context, self.webhooks, pinger)
         self.deliveries = Deliveries(context)

@@ -49,6 +49,7 @@ def organization(row: Row) -> Organization:
         billing_email_address=row["billing_email_address"],
         notification_email_address=row["notification_email_address"],
         enabled=bool(row["enabled"]),
+        logo_id=row["logo_id"],
     )
 
 
@@ -86,6 +87,7 @@ async def insert(tx: Writing, one: Organization) -> None:
             "notification_email_address": one.notification_email_address,
             "created_at": one.created_at,
             "updated_at": one.updated_at,
+            "logo_id": one.logo_id,
         },
     )
     await tx.insert(logs, {"organization_id": one.id, "occurred_at": one.created_at})

@@ -41,6 +41,7 @@ def person(row: Row, member_of: str | None = None) -> Person:
         message_email_enabled=bool(row["message_email_enabled"]),
         message_push_enabled=bool(row["message_push_enabled"]),
         member_of=member_of,
+        image_id=row["image_id"],
     )
 
 

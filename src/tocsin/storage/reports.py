@@ -60,6 +60,7 @@ def feedback(row: Row, progression: Progression) -> Feedback:
         business_activity_id=row["business_activity_id"],
         pro_mode=bool(row["pro_mode"]),
         metadata=json.loads(row["metadata"]),
+        images=tuple(json.loads(row["images"])),
     )
 
 
@@ -92,6 +93,10 @@ async def insert_feedback(tx: Writing, one: Feedback) -> None:
             "created_at": one.created_at,
         },
     )
+
+
+async def save_feedback_images(tx: Writing, one: Feedback) -> None:
+    await tx.update(feedbacks, one.id, {"images": json.dumps(one.images)})
 
 
 async def holders(tx: Reading, feedback_id: str) -> set[str]:
@@ -244,6 +249,7 @@ def operation(row: Row) -> Operation:
         duration=row["duration"],
         start_date=row["start_date"],
         operator_id=row["operator_id"],
+        images=tuple(json.loads(row["images"])),
     )
 
 
@@ -281,6 +287,7 @@ def _saved(one: Operation) -> dict[str, object]:
         "start_date": one.start_date,
         "checkpoints": checkpoints_text(one.checkpoints),
         "updated_at": one.updated_at,
+        "images": json.dumps(one.images),
     }
 
 

@@ -108,6 +108,7 @@ people = Table(
     Column("message_push_enabled", Boolean, nullable=False, server_default=true()),
     moment("created_at"),
     moment("updated_at"),
+    Column("image_id", Text),
 )
 
 organizations = Table(
@@ -123,6 +124,7 @@ organizations = Table(
     Column("enabled", Boolean, nullable=False, server_default=true()),
     moment("created_at"),
     moment("updated_at"),
+    Column("logo_id", Text),
 )
 
 members = Table(
@@ -210,6 +212,7 @@ feedbacks = Table(
     Column("elevation", Float, nullable=False),
     Column("checkpoints", Text, nullable=False),  # JSON [[state, created_at, organization_id], …]
     moment("created_at"),
+    Column("images", Text, nullable=False, server_default="[]"),  # JSON list of ids
     Index(None, "created_at"),
     Index(None, "reporter_id", "created_at"),
 )
@@ -256,10 +259,60 @@ operations = Table(
     Column("checkpoints", Text, nullable=False),  # as in feedbacks
     moment("created_at"),
     moment("updated_at"),
+    Column("images", Text, nullable=False, server_default="[]"),  # as in feedbacks
     Index(None, "report_id", "created_at"),
     Index(None, "organization_id", "created_at"),
     Index(None, "organization_id", "updated_at"),
     Index(None, "operator_id", "created_at"),
+)
+
+images = Table(
+    "images",
+    metadata,
+    identity(),
+    Column("resource_type", Text, nullable=False),  # Feedback, Operation, Organization, Person
+    Column("resource_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),  # person:<id>, token:<id>, operator
+    Column("media_type", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    moment("created_at"),
+    Index(None, "resource_id"),
+)
+
+comments = Table(
+    "comments",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("resource_type", Text, nullable=False),  # Feedback, Operation
+    Column("resource_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),  # as in images
+    Column("text", Text, nullable=False),
+    moment("created_at"),
+    Index(None, "resource_id", "id"),
+)
+
+contributions = Table(
+    "contributions",
+    metadata,
+    Column("feedback_id", Text, ForeignKey("feedbacks.id"), primary_key=True),
+    Column("person_id", Text, ForeignKey("people.id"), primary_key=True),
+    moment("created_at"),
+    Index(None, "feedback_id", "created_at"),
+)
+
+operation_logs = Table(
+    "operation_logs",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("operation_id", Text, nullable=False),  # no foreign key: a node that knows no logs removes operations, too
+    Column("version", Integer, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("actor", Text, nullable=False),  # as in images
+    Column("data", Text, nullable=False),  # JSON object: what the operation's members became
+    moment("created_at"),
+    UniqueConstraint("operation_id", "version"),
 )
 
 logs = Table(

@@ -41,6 +41,10 @@ class FeedbackData(Input):
     metadata: Annotated[dict[Text255, Text255], Field(max_length=METADATA_MAX_MEMBERS)] | None = None
 
 
+class Transition(Input):
+    transition: Text255
+
+
 @router.post(
     "/issues",
     status_code=201,
@@ -85,6 +89,21 @@ async def list_feedback(
 @router.get("/{feedback}", summary="Get feedback", responses=answers(name="Feedback"))
 async def get_feedback(request: Request, tocsin: Tocsin, caller: KnownCaller, feedback: str) -> Response:
     return answer(request, tocsin.hal.feedback(await tocsin.feedbacks.get(caller, feedback)))
+
+
+async def transition_feedback(tocsin: Tocsin, caller: KnownCaller, feedback: str, body: Transition) -> Response:
+    await tocsin.feedbacks.transition(caller, feedback, body.transition)
+
+
+for _path, _method in (("/{feedback}/workflow/transition", "POST"), ("/{feedback}/state", "PATCH")):
+    router.add_api_route(
+        _path,
+        transition_feedback,
+        methods=[_method],
+        operation_id=f"transition_feedback_{_path.rpartition('/')[2]}",
+        summary="Take feedback through a transition: each is taken by the service itself",
+        responses=answers(name="Feedback", errors=STATE_ERRORS),
+    )
 
 
 @router.get("/{feedback}/tracking", summary="Track feedback", responses=answers(name="Tracking"))

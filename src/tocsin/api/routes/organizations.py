@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import EmailStr, Field
+from pydantic import EmailStr, Field, StrictStr
 
 from tocsin.api.answer import answer, no_content, page
 from tocsin.api.body import Input, JsonRoute
@@ -24,6 +24,7 @@ class OrganizationPatch(Input):
     description: Text255 | None = None
     billing_email_address: Address | None = Field(None, alias="billingEmailAddress")
     notification_email_address: Address | None = Field(None, alias="notificationEmailAddress")
+    logo: StrictStr | None = Field(None, description="a data URI; empty: none any more")
 
 
 class OrganizationData(OrganizationPatch):

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field, StrictBool, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StrictStr, StringConstraints, model_validator
 
 from tocsin.api.answer import answer, page
 from tocsin.api.body import Input, JsonRoute
@@ -25,6 +25,7 @@ class PersonPatch(Input):
     email: Email | None = None
     job_title: Text255 | None = Field(None, alias="jobTitle")
     opt_in: StrictBool | None = Field(None, alias="optIn")
+    image: StrictStr | None = Field(None, description="a data URI; empty: none any more")
     message_email_enabled: StrictBool | None = Field(None, alias="preferences.messageEmailEnabled")
     message_push_enabled: StrictBool | None = Field(None, alias="preferences.messagePushEnabled")
 
