@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,6 +63,7 @@ class Cluster:
 
     directory: Path
     process: subprocess.Popen[bytes]
+    settings: dict[str, str] = field(default_factory=dict)
 
     def url(self, database: str) -> str:
         return f"postgresql://tocsin@/{database}?host={self.directory}"
@@ -82,9 +83,9 @@ def _environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def cluster(**settings: str) -> Iterator[Cluster]:
-    """Start one, and stop it; `settings` as in postgresql.conf."""
-    directory = Path(tempfile.mkdtemp(prefix="tocsin-pg-", dir="/tmp"))  # a socket's path must be short
+def cluster(parent: Path = Path("/tmp"), **settings: str) -> Iterator[Cluster]:  # a socket's path must be short
+    """Start one in a directory under `parent`, and stop it; `settings` as in postgresql.conf."""
+    directory = Path(tempfile.mkdtemp(prefix="tocsin-pg-", dir=parent))
     user, path = server_user(), binaries()
     try:
         if user is not None:
@@ -114,7 +115,7 @@ def start(path: Path, directory: Path, user: str | None, **settings: str) -> Clu
         assert process.poll() is None, (directory / "log").read_text()
         assert time.monotonic() < give_up_at, "PostgreSQL does not start"
         time.sleep(0.02)
-    return Cluster(directory, process)
+    return Cluster(directory, process, settings)
 
 
 def stop(one: Cluster, how: signal.Signals = signal.SIGINT) -> None:
@@ -142,8 +143,14 @@ def execute(url: str, text: str) -> None:
 def restart(one: Cluster) -> None:
     """Kill it as a crash would, and let it recover."""
     stop(one, signal.SIGQUIT)
-    (one.directory / "log").write_text("")
-    one.process = start(binaries(), one.directory, server_user()).process
+    revive(one)
+
+
+def revive(one: Cluster) -> None:
+    """Start it again where it has ended."""
+    if one.process.poll() is not None:
+        (one.directory / "log").write_text("")
+        one.process = start(binaries(), one.directory, server_user(), **one.settings).process
 
 
 TEMPLATE = "tocsin_template"

@@ -33,12 +33,17 @@ from tocsin.storage.postgres import DatabaseClock, PostgresStorage
 from tocsin.storage.sqlite import SqliteStorage
 
 
+def open_clock(settings: Settings, clock: Clock | None) -> Clock:
+    """What everything goes by: on PostgreSQL the database's clock, unless a test brings one that stands still."""
+    local = clock or SystemClock()
+    return DatabaseClock(local) if isinstance(local, SystemClock) and not is_sqlite(settings.database_url) else local
+
+
 def open_storage(settings: Settings, clock: Clock) -> Storage:
-    """The engine that the URL names. On PostgreSQL leases go by the database's clock, unless a test brings its own."""
+    """The engine that the URL names; leases go by `clock`."""
     if is_sqlite(settings.database_url):
         return SqliteStorage(sqlite_path(settings.database_url), clock)
-    database_clock = DatabaseClock(clock) if isinstance(clock, SystemClock) else clock
-    return PostgresStorage(settings.database_url, database_clock)
+    return PostgresStorage(settings.database_url, clock)
 
 
 def open_owner(settings: Settings) -> Owner | Nameless:
@@ -73,7 +78,7 @@ async def open_use_cases(
     settings: Settings, public_url: str, clock: Clock | None = None, password_hasher: PasswordHasher | None = None
 ) -> AsyncIterator[UseCases]:
     """The use cases over an open, migrated database; closed at the end."""
-    the_clock = clock or SystemClock()
+    the_clock = open_clock(settings, clock)
     storage = open_storage(settings, the_clock)
     resolver = SystemResolver()
     sender = open_sender(settings)

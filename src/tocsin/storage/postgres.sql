@@ -289,3 +289,7 @@ DROP TABLE {name}
 -- Of every log. An attempt is never older than its event.
 SELECT min(e.occurred_at) AS occurred_at FROM logs AS l
 JOIN events AS e ON e.organization_id = l.organization_id AND e.sequence = l.oldest_sequence
+
+-- name: clock
+-- Microseconds since 1970, as they pass also inside of a transaction.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint

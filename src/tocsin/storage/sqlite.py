@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import structlog
 from sqlalchemy import Executable, Table
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
@@ -34,7 +35,18 @@ WATCH_SECONDS: Final = 0.05
 BUSY_WAITS_SECONDS: Final = (0.0005, 0.001, 0.001, 0.002, 0.002, 0.003, 0.005)
 """Between tries for the write lock of another process; the last one is repeated."""
 
+REFUSED_SECONDS: Final = 5
+"""When to ask again while the disk is full."""
+REFUSALS: Final = {
+    sqlite3.SQLITE_FULL: "The database has no room: its disk is full.",
+    sqlite3.SQLITE_IOERR: "The database can't be read or written: its disk refuses.",
+    sqlite3.SQLITE_CANTOPEN: "The database's files can't be opened.",
+}
+"""What a disk does to us, by SQLite's error: the transaction is rolled back, and works again when the disk does."""
+
 DIALECT: Final = SQLiteDialect_pysqlite(paramstyle="qmark")
+
+log = structlog.get_logger(__name__)
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -50,6 +62,12 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def refusal(error: sqlite3.Error) -> Unavailable | None:
+    """What the error says of the disk; None: it says something else."""
+    said = REFUSALS.get(error.sqlite_errorcode & 0xFF)
+    return None if said is None else Unavailable(said, retry_after_seconds=REFUSED_SECONDS)
+
+
 class Channel:
     """A connection and the thread that alone uses it."""
 
@@ -58,9 +76,16 @@ class Channel:
         self.connection = connect(path, read_only=read_only)
 
     async def call(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Run `work(connection, *arguments)` in the thread."""
+        """Run `work(connection, *arguments)` in the thread. Raises Unavailable where the disk refuses."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, work, self.connection, *arguments)
+        try:
+            return await loop.run_in_executor(self._executor, work, self.connection, *arguments)
+        except sqlite3.OperationalError as error:
+            refused = refusal(error)
+            if refused is None:
+                raise
+            log.error("database_refused", error=str(error))  # noqa: TRY400 # the line of code is not what is wrong
+            raise refused from error
 
     def submit(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Run `work` after what the thread was given before, and before what it is given next; don't wait."""
