@@ -16,6 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,7 @@ import asyncpg
 from tocsin.storage.migrate import migrate
 
 START_SECONDS = 60
+SHORT = Path("/tmp")  # noqa: S108 # a socket's path must be short; what is made there has a name of chance
 USERS = ("postgres", "nobody", "daemon")
 SETTINGS = {
     "listen_addresses": "",
@@ -82,8 +84,13 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
 
 
+def cluster(**settings: str) -> AbstractContextManager[Cluster]:
+    """Start one, and stop it; `settings` as in postgresql.conf."""
+    return cluster_in(SHORT, **settings)
+
+
 @contextlib.contextmanager
-def cluster(parent: Path = Path("/tmp"), **settings: str) -> Iterator[Cluster]:  # a socket's path must be short
+def cluster_in(parent: Path, **settings: str) -> Iterator[Cluster]:
     """Start one in a directory under `parent`, and stop it; `settings` as in postgresql.conf."""
     directory = Path(tempfile.mkdtemp(prefix="tocsin-pg-", dir=parent))
     user, path = server_user(), binaries()

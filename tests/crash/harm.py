@@ -1,4 +1,4 @@
-"""What is done to an installation while it works, about every `EVERY_SECONDS`: each kind in turn, in an order of chance.
+"""What is done to an installation while it works, every `EVERY_SECONDS`: each kind in turn, in an order of chance.
 
 After each fault's end the time until the service is ready again is taken; now and then the next fault does not wait for
 that, so that faults also hit what is just recovering. Whoever watches over the processes (here: we) starts again what
@@ -138,7 +138,7 @@ class Harmer:
         victim.send_signal(signal.SIGCONT)
 
     async def _jump(self) -> None:
-        """Clocks are set hours ahead or back, or right again. On one machine they are one clock; on several, each its own."""
+        """Clocks are set hours ahead or back, or right again: on one machine all of them, on several each by itself."""
         self._set_clocks(next(self._hours))
 
     def _set_clocks(self, hours: int) -> None:

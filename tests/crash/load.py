@@ -166,8 +166,10 @@ async def ready(installation: Installation, seconds: float) -> float:
     """Wait until the service says that it is; returns how long that took. Raises TimeoutError."""
     began = time.monotonic()
     async with httpx.AsyncClient(timeout=1) as http, asyncio.timeout(seconds):
-        while not await _is_ready(http, installation):
+        is_ready = await _is_ready(http, installation)
+        while not is_ready:
             await asyncio.sleep(0.05)
+            is_ready = await _is_ready(http, installation)
     return time.monotonic() - began
 
 

@@ -20,7 +20,7 @@ from tests.conftest import KEY
 from tests.crash.disk import Disk, disk
 from tests.crash.harm import Account, Setup, harmed
 from tests.crash.load import CITIES, CLIENTS, Acknowledged, check, client, prepare, ready, settle_unsure
-from tests.postgres import cluster, database, make_template, server_user
+from tests.postgres import cluster_in, database, make_template
 from tests.processes import Installation
 from tests.receiver import Receiver, receiver
 
@@ -86,10 +86,8 @@ async def test_what_was_acknowledged_arrives_whatever_is_done_to_it(tmp_path: Pa
 async def test_on_postgresql_also_when_the_database_is_killed(tmp_path: Path) -> None:
     with (
         small_disk(256 + 3 * SECONDS) as there,
-        cluster(there.directory, max_wal_size="64MB", min_wal_size="32MB") as server,
+        cluster_in(there.directory, max_wal_size="64MB", min_wal_size="32MB") as server,
     ):
-        if server_user() is not None:
-            shutil.chown(there.directory, server_user())
         make_template(server)
         with database(server) as url:
             installation = installed(tmp_path, tmp_path, TOCSIN_DATABASE_URL=url, TOCSIN_SECRET_KEY=KEY)
@@ -126,11 +124,15 @@ async def keeps_its_promises(setup: Setup) -> None:
 async def work(known: Acknowledged, account: Account, seconds: float) -> float:
     """So long; returns how long it was."""
     began = time.monotonic()
-    while (passed := time.monotonic() - began) < seconds or not (
-        passed > PATIENCE_SECONDS or (known.calls >= CALLS_MIN and account.done.total() >= FAULTS_MIN)
-    ):
-        await asyncio.sleep(0.1)
+    passed = 0.0
+    while passed < seconds or (passed < PATIENCE_SECONDS and not enough(known, account)):
+        await asyncio.sleep(min(0.2, max(seconds - passed, 0.05)))
+        passed = time.monotonic() - began
     return passed
+
+
+def enough(known: Acknowledged, account: Account) -> bool:
+    return known.calls >= CALLS_MIN and account.done.total() >= FAULTS_MIN
 
 
 async def caught_up(known: Acknowledged, there: Receiver) -> None:

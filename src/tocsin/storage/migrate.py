@@ -15,6 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
@@ -22,6 +23,15 @@ from tocsin.domain.errors import Unavailable
 
 T = TypeVar("T")
 
+UNREACHABLE: Final = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What connecting fails with: nobody there, not now, not us, no such database, no place."""
 ADVISORY_LOCK: Final = 0x746F6373696E
 """Of PostgreSQL, while migrations run: the bytes of `tocsin`."""
 
@@ -93,6 +103,8 @@ def _connection(database_url: str) -> Iterator[Connection]:
     try:
         with engine.begin() as connection:
             yield connection
+    except OperationalError as error:
+        raise Unavailable(f"The database can't be used: {error.orig}", retry_after_seconds=1) from error
     finally:
         engine.dispose()
 
@@ -124,7 +136,7 @@ def on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
     thread = threading.Thread(target=in_a_loop_of_its_own)
     thread.start()
     thread.join()
-    if isinstance(results[0], (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)):
+    if isinstance(results[0], UNREACHABLE):
         raise Unavailable(f"The database can't be reached: {results[0]}", retry_after_seconds=1) from results[0]
     if isinstance(results[0], BaseException):
         raise results[0]

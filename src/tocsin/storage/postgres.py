@@ -64,8 +64,8 @@ REFUSED_SECONDS: Final = 5
 
 
 class DatabaseClock:
-    """The database's time, without asking for it each time: it goes by this machine's monotonic clock in between, so that
-    nobody who sets this machine's clock moves it."""
+    """The database's time, without asking for it each time: in between it goes by this machine's monotonic clock, so
+    that nobody who sets this machine's clock moves it."""
 
     def __init__(self, local: Clock) -> None:
         self._local = local
@@ -83,7 +83,7 @@ class DatabaseClock:
         return round(self._local.monotonic() * SECOND)
 
     def _local_origin(self) -> int:
-        """When the monotonic clock was 0, by this machine's clock: it moves when somebody sets that, or the machine slept."""
+        """When the monotonic clock was 0, by this machine's clock. It moves when that is set, or the machine slept."""
         return self._local.now() - self._elapsed()
 
     def due(self) -> bool:

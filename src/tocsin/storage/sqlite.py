@@ -49,15 +49,17 @@ DIALECT: Final = SQLiteDialect_pysqlite(paramstyle="qmark")
 log = structlog.get_logger(__name__)
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open one connection with everything set that durability and speed rest on."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+def connect(path: Path, *, read_only: bool = False, existing: bool = False) -> sqlite3.Connection:
+    """Open one connection with everything set that durability and speed rest on. `existing`: make nothing."""
+    name = f"{path.absolute().as_uri()}?mode={'rw' if existing else 'rwc'}"
+    connection = sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
+    if not existing:
+        connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
-    if read_only:
+    if read_only or existing:
         connection.execute("PRAGMA query_only = ON")
     return connection
 
@@ -71,9 +73,9 @@ def refusal(error: sqlite3.Error) -> Unavailable | None:
 class Channel:
     """A connection and the thread that alone uses it."""
 
-    def __init__(self, path: Path, name: str, *, read_only: bool) -> None:
+    def __init__(self, name: str, connection: sqlite3.Connection) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"sqlite-{name}")
-        self.connection = connect(path, read_only=read_only)
+        self.connection = connection
 
     async def call(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run `work(connection, *arguments)` in the thread. Raises Unavailable where the disk refuses."""
@@ -206,9 +208,9 @@ class SqliteStorage(SqliteLog):
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self._clock = clock
-        self._writer = Channel(path, "writer", read_only=False)
+        self._writer = Channel("writer", connect(path))
         self._write_lock = asyncio.Lock()
-        readers = [Channel(path, f"reader-{number}", read_only=True) for number in range(READERS)]
+        readers = [Channel(f"reader-{number}", connect(path, read_only=True)) for number in range(READERS)]
         self._readers = readers
         self._free: asyncio.LifoQueue[Channel] = asyncio.LifoQueue()
         for reader in readers:
@@ -256,7 +258,7 @@ class SqliteStorage(SqliteLog):
 
     async def watch(self) -> None:
         """Hint when another process has appended; runs until it is cancelled."""
-        channel = Channel(self.path, "watcher", read_only=True)
+        channel = Channel("watcher", connect(self.path, read_only=True))
         seen = -1
         try:
             while True:
