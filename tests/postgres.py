@@ -118,7 +118,7 @@ def start(path: Path, directory: Path, user: str | None, **settings: str) -> Clu
         process = subprocess.Popen(command, user=user, cwd="/", env=_environment(), stdout=log, stderr=log)
     give_up_at = time.monotonic() + START_SECONDS
     socket = directory / ".s.PGSQL.5432"
-    while not (socket.exists() and "ready to accept connections" in (directory / "log").read_text()):
+    while not (socket.exists() and "ready to accept " in (directory / "log").read_text()):
         assert process.poll() is None, (directory / "log").read_text()
         assert time.monotonic() < give_up_at, "PostgreSQL does not start"
         time.sleep(0.02)

@@ -32,6 +32,8 @@ UNREACHABLE: Final = (
     asyncpg.TooManyConnectionsError,
 )
 """What connecting fails with: nobody there, not now, not us, no such database, no place."""
+CONNECT_SECONDS: Final = 5.0
+"""For one host; a URL may name several."""
 ADVISORY_LOCK: Final = 0x746F6373696E
 """Of PostgreSQL, while migrations run: the bytes of `tocsin`."""
 
@@ -114,11 +116,16 @@ def _durable(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
 
 
 def on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
-    """Run `work` in one transaction, over the driver that serves everything else; from any thread, loop or none."""
+    """Run `work` in one transaction, over the driver that serves everything else; from any thread, loop or none.
+
+    The driver alone reads the URL, here as there: several hosts, `sslmode`, whatever it knows.
+    """
+
+    async def connect() -> Any:
+        return await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
 
     async def run() -> T:
-        url = make_url(database_url).set(drivername="postgresql+asyncpg")
-        engine = create_async_engine(url, poolclass=NullPool)
+        engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
         try:
             async with engine.begin() as connection:
                 return await connection.run_sync(work)
