@@ -58,8 +58,9 @@ class Account:
     done: Counter[str] = field(default_factory=Counter)
     ready: list[tuple[float, str]] = field(default_factory=list)
 
-    def worst(self) -> tuple[float, str]:
-        return max(self.ready, default=(0.0, "none"))
+    def worst(self) -> list[tuple[float, str]]:
+        """The longest three, longest first."""
+        return sorted(self.ready, reverse=True)[:3]
 
 
 class Harmer:
@@ -69,6 +70,7 @@ class Harmer:
         self._running = [setup.installation.start(*arguments) for arguments in setup.starts]
         self._chance = random.Random(os.environ.get("TOCSIN_CRASH_SEED", "4711"))
         self._hours = iter(HOURS * 1_000)
+        self._unrecovered: list[str] = []
         self.account = Account()
 
     async def go_on(self, stop: asyncio.Event) -> None:
@@ -98,13 +100,15 @@ class Harmer:
     async def _recover(self, name: str) -> None:
         """The fault is over: start again what has ended."""
         self._revive()
+        self._unrecovered.append(name)
         if self._chance.random() < IMPATIENT:
             return
         took = asyncio.create_task(ready(self._setup.installation, READY_SECONDS_MAX))
         while not took.done():
             await asyncio.wait({took}, timeout=0.1)
             self._revive()
-        self.account.ready.append((await took, name))
+        self.account.ready.append((await took, " and ".join(self._unrecovered)))
+        self._unrecovered.clear()
 
     def _revive(self) -> None:
         if self._setup.server is not None:
