@@ -18,6 +18,8 @@ CITIES = 6
 """Each with a place and a webhook of its own."""
 FILERS = 8
 CALL_SECONDS = 5
+PAUSE_SECONDS = 0.03
+"""Of a client between two changes: so that the load lasts as long as the faults do."""
 STEPS = (("accept", "ACCEPTED"), ("progress", "IN_PROGRESS"), ("close", "CLOSED"))
 REFUSED = (409, 503)
 """What a call may be answered besides 200: it is done already, or not now."""
@@ -42,6 +44,7 @@ async def client(url: str, known: Acknowledged, number: int, stop: asyncio.Event
         for report in list(known.states)[number::CLIENTS]:
             for transition, state in STEPS:
                 await step(http, known, report, transition, state, stop)
+                await asyncio.sleep(PAUSE_SECONDS)
             if stop.is_set():
                 return
 

@@ -150,6 +150,7 @@ def judge(known: Acknowledged, account: Account, found: dict[str, int], seconds:
     longest = ", ".join(f"{took:.2f} s ({after})" for took, after in account.worst())
     print(f"ready again after {times[len(times) // 2]:.2f} s (median), at most {longest}")
     assert known.calls >= CALLS_MIN
+    assert any(states[-1] != "CLOSED" for states in known.states.values()), "there was load until the end"
     assert harms >= FAULTS_MIN
     assert {name: found[name] for name in ("lost", "invented", "reordered", "wrong bytes")} == {
         "lost": 0,

@@ -257,7 +257,7 @@ def public_url(url: str | None) -> Finding:
 def resolver(asked: Sequence[str], unknown: Sequence[str]) -> Finding:
     """`asked`: names that were looked up; `unknown`: those of them without an address in time."""
     if not asked:
-        return well("names", "There is none to look up yet.")
+        return well("names", "There is no name to look up.")
     if not unknown:
         return well("names", f"{len(asked)} looked up, each has an address.")
     found = f"{len(unknown)} of {len(asked)} names have no address within {RESOLVE_SECONDS:g} s: {_named(unknown)}."

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from tocsin.domain.diagnosis import Finding, severe, well
+from tocsin.domain.diagnosis import Finding, severe, warning, well
 from tocsin.domain.errors import Unavailable
 from tocsin.storage.sqlite import Channel, SqliteReading, connect
 from tocsin.storage.sqlite_log import SQL
@@ -86,8 +86,8 @@ def _durability(connection: sqlite3.Connection) -> list[Finding]:
         advice = "This SQLite does not sync commits: use another build of it."
         return [severe("durability", f"synchronous is {synchronous}: acknowledged changes can be lost.", advice)]
     if mode != "wal":
-        advice = "serve sets it; where it can't, the disk is remote: put the file on a local one."
+        advice = "serve sets it as it starts (of a restored backup, too); where it can't, the disk is no local one."
         return [
-            severe("durability", f"journal_mode is {mode}, not wal: readers and writers wait for each other.", advice)
+            warning("durability", f"journal_mode is {mode}, not wal: readers and writers wait for each other.", advice)
         ]
     return [well("durability", "journal_mode is wal, synchronous is full: each commit is synced.")]
