@@ -28,12 +28,12 @@ def configure(*, terminal: bool | None = None) -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=_Loggers(),
+        logger_factory=Loggers(),
         cache_logger_on_first_use=True,
     )
 
 
-class _Logger(structlog.PrintLogger):
+class Logger(structlog.PrintLogger):
     """A line that can't be written (its disk is full, its reader gone) is lost: nobody who logs fails for it."""
 
     def msg(self, message: str) -> None:
@@ -43,11 +43,11 @@ class _Logger(structlog.PrintLogger):
     log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
 
 
-class _Loggers:
+class Loggers:
     """Makes them, all on standard error."""
 
-    def __call__(self, *_: Any) -> _Logger:
-        return _Logger(sys.stderr)
+    def __call__(self, *_: Any) -> Logger:
+        return Logger(sys.stderr)
 
 
 def neutralise(_: Any, __: str, event: EventDict) -> EventDict:

@@ -31,6 +31,8 @@ LONG = "TOCSIN_CRASH_SECONDS" in os.environ
 SETUPS = 3
 SECONDS = float(os.environ["TOCSIN_CRASH_SECONDS"]) / SETUPS if LONG else 10.0
 """Of one setup, with all that belongs to it."""
+KINDS = ("killed", "ended", "frozen", "clock set", "disk full")
+"""Of faults that every long run has done, with or without PostgreSQL."""
 LOADED = 0.95
 """The part of a long run that is over when the load ends; then what waits is delivered."""
 REPORTS_PER_SECOND = 30
@@ -159,6 +161,7 @@ def judge(known: Acknowledged, account: Account, found: dict[str, int], seconds:
         "wrong bytes": 0,
     }
     if LONG:
+        assert set(account.done) >= set(KINDS), "each kind of fault"
         assert found["duplicates"] <= DUPLICATES_MAX * found["arrived"]
         assert times[-1] <= READY_SECONDS, f"not ready in time: {longest}"
     else:

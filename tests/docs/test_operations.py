@@ -31,7 +31,8 @@ def block(heading: str, number: int) -> str:
     """The commands of a section's block, the first being 0."""
     section = PAGE.read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
     section = re.split(r"^#+ ", section, maxsplit=1, flags=re.MULTILINE)[0]
-    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[number]
+    commands: str = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[number]
+    return commands
 
 
 def run(script: str, directory: Path, environment: dict[str, str]) -> str:

@@ -121,11 +121,13 @@ def on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
     The driver alone reads the URL, here as there: several hosts, `sslmode`, whatever it knows.
     """
 
-    async def connect() -> Any:
-        return await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
-
     async def run() -> T:
-        engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
+        opened = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
+
+        async def hand_over() -> Any:
+            return opened
+
+        engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=hand_over)
         try:
             async with engine.begin() as connection:
                 return await connection.run_sync(work)
