@@ -148,6 +148,24 @@ async def test_a_database_that_lets_nobody_in_is_a_finding(tmp_path: Path, postg
         assert severities(found)["database"] == {Severity.SEVERE}
 
 
+async def test_a_role_without_rights_is_a_finding(tmp_path: Path, postgres: Cluster) -> None:
+    execute(postgres.url("postgres"), "CREATE ROLE stranger LOGIN")
+    with database(postgres) as url:
+        other = url.replace("tocsin@", "stranger@")
+        found = await examine(settings_in(tmp_path, TOCSIN_DATABASE_URL=other, TOCSIN_SECRET_KEY=KEY))
+    (said,) = [one for one in found["database"] if one.severity is not Severity.WELL]
+    assert (said.severity, "permission denied" in said.found) == (Severity.SEVERE, True)
+
+
+async def test_a_damaged_file_is_a_finding(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    migrate(settings.database_url)
+    file = tmp_path / "tocsin.db"
+    page = 4096
+    file.write_bytes(file.read_bytes()[:page] + b"x" * (file.stat().st_size - page))
+    assert Severity.SEVERE in severities(await examine(settings))["database"]
+
+
 @pytest.fixture
 def careless() -> Iterator[str]:
     """A database that loses what it acknowledged."""

@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
@@ -32,6 +32,8 @@ UNREACHABLE: Final = (
     asyncpg.TooManyConnectionsError,
 )
 """What connecting fails with: nobody there, not now, not us, no such database, no place."""
+NOT_ALLOWED: Final = "42501"
+"""PostgreSQL's insufficient_privilege."""
 CONNECT_SECONDS: Final = 5.0
 """For one host; a URL may name several."""
 ADVISORY_LOCK: Final = 0x746F6373696E
@@ -147,6 +149,8 @@ def on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
     thread.join()
     if isinstance(results[0], UNREACHABLE):
         raise Unavailable(f"The database can't be reached: {results[0]}", retry_after_seconds=1) from results[0]
+    if isinstance(results[0], DBAPIError) and getattr(results[0].orig, "sqlstate", None) == NOT_ALLOWED:
+        raise Unavailable(f"The database refuses: {results[0].orig}", retry_after_seconds=1) from results[0]
     if isinstance(results[0], BaseException):
         raise results[0]
     found: T = results[0]

@@ -25,7 +25,7 @@ READ_ONLY: Final = {**SETTINGS, "default_transaction_read_only": "on"}
 
 @asynccontextmanager
 async def examining(database_url: str, clock: Clock) -> AsyncIterator["PostgresExamination"]:
-    """Raises Unavailable where the database can't be reached, or does not let us in."""
+    """Raises Unavailable where the database can't be reached, does not let us in, or refuses to answer."""
     try:
         connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS, server_settings=READ_ONLY)
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -33,6 +33,8 @@ async def examining(database_url: str, clock: Clock) -> AsyncIterator["PostgresE
         raise Unavailable(f"PostgreSQL can't be reached: {said}", retry_after_seconds=1) from error
     try:
         yield PostgresExamination(connection, clock)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Unavailable(f"PostgreSQL refuses to answer: {error}.", retry_after_seconds=1) from error
     finally:
         connection.terminate()
 

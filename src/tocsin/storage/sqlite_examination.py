@@ -23,10 +23,12 @@ FULL: Final = 2
 
 @asynccontextmanager
 async def examining(path: Path) -> AsyncIterator["SqliteExamination"]:
-    """Raises Unavailable where there is no such file, or no database in it."""
+    """Raises Unavailable where there is no such file, no database in it, or one that can't be read."""
     channel = _open(path)
     try:
         yield SqliteExamination(path, channel)
+    except sqlite3.Error as error:
+        raise Unavailable(f"{path} can't be read: {error}.", retry_after_seconds=1) from error
     finally:
         await channel.close()
 
