@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.client import city, person
+from tests.api.client import City, city, person
 from tests.conftest import KEY, both_engines, delivering, serving, settings_in
 from tests.postgres import Cluster, binaries, database, execute
 from tests.processes import Installation
@@ -64,6 +64,23 @@ def judge(before: list[tuple[str, str]], after: list[tuple[str, str]]) -> None:
     )
 
 
+async def write_on(bordeaux: City, stop: asyncio.Event) -> int:
+    """Change something that sends nothing, over and over; returns how often."""
+    count = 0
+    while not stop.is_set():
+        count += 1
+        await bordeaux.admin.patch(f"/organizations/{bordeaux.id}", {"description": str(count)})
+    return count
+
+
+def intact(file: Path) -> bool:
+    connection = sqlite3.connect(file)
+    try:
+        return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    finally:
+        connection.close()
+
+
 async def test_sqlite_is_backed_up_while_it_runs_and_restored(tmp_path: Path) -> None:
     installation = Installation(tmp_path, more={"TOCSIN_ORGANIZATIONS": "open"})
     async with receiver() as there, httpx.AsyncClient(base_url=installation.url, timeout=30) as http:
@@ -73,7 +90,11 @@ async def test_sqlite_is_backed_up_while_it_runs_and_restored(tmp_path: Path) ->
             await bordeaux.webhook("reportCreated", there.url)
             for _ in range(3):
                 await bordeaux.report()
+            stop = asyncio.Event()
+            writing = asyncio.create_task(write_on(bordeaux, stop))
             await asyncio.to_thread(run, block("### SQLite", 0), tmp_path, installation.environment)
+            stop.set()
+            assert await writing > 1, "others write meanwhile"
             worker = installation.start("worker")
             await there.wait_for(3)
             for _ in range(2):
@@ -85,6 +106,7 @@ async def test_sqlite_is_backed_up_while_it_runs_and_restored(tmp_path: Path) ->
             there.received.clear()
             said = await asyncio.to_thread(run, block("### SQLite", 1), tmp_path, installation.environment)
             assert "severe" not in said
+            assert intact(tmp_path / "tocsin.db")
             await installation.serve()
             await there.wait_for(3)
             await bordeaux.report()
