@@ -66,7 +66,7 @@ def connect(path: Path, *, read_only: bool = False, existing: bool = False) -> s
 
 def refusal(error: sqlite3.Error) -> Unavailable | None:
     """What the error says of the disk; None: it says something else."""
-    said = REFUSALS.get(error.sqlite_errorcode & 0xFF)
+    said = REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     return None if said is None else Unavailable(said, retry_after_seconds=REFUSED_SECONDS)
 
 
