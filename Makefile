@@ -41,7 +41,7 @@ bench: $(READY) ## measure what the docs quote
 	$(BIN)/python -m benchmarks.isolation
 	$(BIN)/python -m benchmarks.backlog
 
-crash: $(READY) ## kill processes under load for MINUTES=5
+crash: $(READY) ## harm processes, disks, clocks and the database under load for MINUTES=5
 	TOCSIN_CRASH_SECONDS=$$(( $(MINUTES) * 60 )) $(BIN)/python -m pytest -q tests/crash
 
 simulate: $(READY) ## simulate the worker from SEED on, HOURS=2 of virtual time each, until DELIVERIES=0

@@ -16,7 +16,8 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +26,7 @@ import asyncpg
 from tocsin.storage.migrate import migrate
 
 START_SECONDS = 60
+SHORT = Path("/tmp")  # noqa: S108 # a socket's path must be short; what is made there has a name of chance
 USERS = ("postgres", "nobody", "daemon")
 SETTINGS = {
     "listen_addresses": "",
@@ -63,6 +65,7 @@ class Cluster:
 
     directory: Path
     process: subprocess.Popen[bytes]
+    settings: dict[str, str] = field(default_factory=dict)
 
     def url(self, database: str) -> str:
         return f"postgresql://tocsin@/{database}?host={self.directory}"
@@ -81,10 +84,15 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
 
 
-@contextlib.contextmanager
-def cluster(**settings: str) -> Iterator[Cluster]:
+def cluster(**settings: str) -> AbstractContextManager[Cluster]:
     """Start one, and stop it; `settings` as in postgresql.conf."""
-    directory = Path(tempfile.mkdtemp(prefix="tocsin-pg-", dir="/tmp"))  # a socket's path must be short
+    return cluster_in(SHORT, **settings)
+
+
+@contextlib.contextmanager
+def cluster_in(parent: Path, **settings: str) -> Iterator[Cluster]:
+    """Start one in a directory under `parent`, and stop it; `settings` as in postgresql.conf."""
+    directory = Path(tempfile.mkdtemp(prefix="tocsin-pg-", dir=parent))
     user, path = server_user(), binaries()
     try:
         if user is not None:
@@ -110,11 +118,11 @@ def start(path: Path, directory: Path, user: str | None, **settings: str) -> Clu
         process = subprocess.Popen(command, user=user, cwd="/", env=_environment(), stdout=log, stderr=log)
     give_up_at = time.monotonic() + START_SECONDS
     socket = directory / ".s.PGSQL.5432"
-    while not (socket.exists() and "ready to accept connections" in (directory / "log").read_text()):
+    while not (socket.exists() and "ready to accept " in (directory / "log").read_text()):
         assert process.poll() is None, (directory / "log").read_text()
         assert time.monotonic() < give_up_at, "PostgreSQL does not start"
         time.sleep(0.02)
-    return Cluster(directory, process)
+    return Cluster(directory, process, settings)
 
 
 def stop(one: Cluster, how: signal.Signals = signal.SIGINT) -> None:
@@ -142,8 +150,14 @@ def execute(url: str, text: str) -> None:
 def restart(one: Cluster) -> None:
     """Kill it as a crash would, and let it recover."""
     stop(one, signal.SIGQUIT)
-    (one.directory / "log").write_text("")
-    one.process = start(binaries(), one.directory, server_user()).process
+    revive(one)
+
+
+def revive(one: Cluster) -> None:
+    """Start it again where it has ended."""
+    if one.process.poll() is not None:
+        (one.directory / "log").write_text("")
+        one.process = start(binaries(), one.directory, server_user(), **one.settings).process
 
 
 TEMPLATE = "tocsin_template"

@@ -30,6 +30,8 @@ class Installation:
     directory: Path
     port: int = field(default_factory=free_port)
     more: dict[str, str] = field(default_factory=dict)
+    module: tuple[str, ...] = ("tocsin",)
+    """What `python -m` starts for a process that runs on, before the command."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -62,7 +64,7 @@ class Installation:
         """Start a process that runs on; what it says goes to a file beside the database."""
         with (self.directory / f"{arguments[0]}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tocsin", *arguments], env=self.environment, cwd=self.directory, stderr=log
+                [sys.executable, "-m", *self.module, *arguments], env=self.environment, cwd=self.directory, stderr=log
             )
         self.processes.append(process)
         return process

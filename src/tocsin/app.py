@@ -5,7 +5,8 @@ import os
 import random
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 from argon2 import PasswordHasher
 from fastapi import FastAPI
@@ -20,26 +21,34 @@ from tocsin.delivery.sender import Sender
 from tocsin.delivery.target import Target
 from tocsin.delivery.worker import Worker
 from tocsin.hal import Hal
-from tocsin.key import load_key
+from tocsin.key import existing_key, key_file, load_key
 from tocsin.service.context import Context
+from tocsin.service.diagnosis import Diagnosis, Patient
 from tocsin.service.housekeeping import Retention
 from tocsin.service.pictures import Pictures
 from tocsin.service.use_cases import UseCases
 from tocsin.service.vault import Vault
-from tocsin.settings import Settings
+from tocsin.settings import Settings, SettingsError
+from tocsin.storage import postgres_examination, sqlite_examination
+from tocsin.storage.diagnosis import Examination
 from tocsin.storage.interface import Storage
-from tocsin.storage.migrate import is_sqlite, sqlite_path
+from tocsin.storage.migrate import is_sqlite, pending, sqlite_path
 from tocsin.storage.owners import Nameless, Owner
 from tocsin.storage.postgres import DatabaseClock, PostgresStorage
 from tocsin.storage.sqlite import SqliteStorage
 
 
+def open_clock(settings: Settings, clock: Clock | None) -> Clock:
+    """What everything goes by: on PostgreSQL the database's clock, unless a test brings one that stands still."""
+    local = clock or SystemClock()
+    return DatabaseClock(local) if isinstance(local, SystemClock) and not is_sqlite(settings.database_url) else local
+
+
 def open_storage(settings: Settings, clock: Clock) -> Storage:
-    """The engine that the URL names. On PostgreSQL leases go by the database's clock, unless a test brings its own."""
+    """The engine that the URL names; leases go by `clock`."""
     if is_sqlite(settings.database_url):
         return SqliteStorage(sqlite_path(settings.database_url), clock)
-    database_clock = DatabaseClock(clock) if isinstance(clock, SystemClock) else clock
-    return PostgresStorage(settings.database_url, database_clock)
+    return PostgresStorage(settings.database_url, clock)
 
 
 def open_owner(settings: Settings) -> Owner | Nameless:
@@ -74,7 +83,7 @@ async def open_use_cases(
     settings: Settings, public_url: str, clock: Clock | None = None, password_hasher: PasswordHasher | None = None
 ) -> AsyncIterator[UseCases]:
     """The use cases over an open, migrated database; closed at the end."""
-    the_clock = clock or SystemClock()
+    the_clock = open_clock(settings, clock)
     storage = open_storage(settings, the_clock)
     resolver = SystemResolver()
     pictures = Pictures()
@@ -101,6 +110,40 @@ async def open_use_cases(
         resolver.close()
         await sender.close()
         await storage.close()
+
+
+@asynccontextmanager
+async def open_diagnosis(settings: Settings) -> AsyncIterator[Diagnosis]:
+    """Looks at an installation as it is: makes no database, no key and no migration."""
+    clock, resolver = SystemClock(), SystemResolver()
+    database_url = settings.database_url
+    file = sqlite_path(database_url) if is_sqlite(database_url) else None
+
+    def examining() -> AbstractAsyncContextManager[Examination]:
+        return (
+            postgres_examination.examining(database_url, clock) if file is None else sqlite_examination.examining(file)
+        )
+
+    def open_existing_vault() -> Vault:
+        try:
+            return Vault(existing_key(settings), os.urandom)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+
+    patient = Patient(
+        examining=examining,
+        lacks_migrations=partial(pending, database_url),
+        open_vault=open_existing_vault,
+        key_file=None if file is None or settings.secret_key is not None else key_file(file),
+        database_file=file,
+        public_url=settings.public_url,
+        resolver=resolver,
+        clock=clock,
+    )
+    try:
+        yield Diagnosis(patient)
+    finally:
+        resolver.close()
 
 
 def open_sender(settings: Settings) -> Sender:

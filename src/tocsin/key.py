@@ -15,6 +15,14 @@ MODE: Final = 0o600
 
 def load_key(settings: Settings) -> bytes:
     """The 32 bytes. On SQLite made beside the database's file where no setting gives them. Raises SettingsError."""
+    if settings.secret_key is None and is_sqlite(settings.database_url):
+        with contextlib.suppress(FileExistsError):
+            _make(key_file(sqlite_path(settings.database_url)))
+    return existing_key(settings)
+
+
+def existing_key(settings: Settings) -> bytes:
+    """As `load_key`, but makes none."""
     if settings.secret_key is not None:
         return decode_key(settings.secret_key)
     if not is_sqlite(settings.database_url):
@@ -22,8 +30,6 @@ def load_key(settings: Settings) -> bytes:
             "TOCSIN_SECRET_KEY must be set on PostgreSQL: 32 bytes in base64, the same on every machine"
         )
     file = key_file(sqlite_path(settings.database_url))
-    with contextlib.suppress(FileExistsError):
-        _make(file)
     try:
         return decode_key(file.read_text(encoding="ascii"))
     except (OSError, ValueError) as error:

@@ -3,6 +3,7 @@
 Ids, never secrets or bodies: whoever logs passes what may be read by anybody who reads logs.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -27,9 +28,26 @@ def configure(*, terminal: bool | None = None) -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=Loggers(),
         cache_logger_on_first_use=True,
     )
+
+
+class Logger(structlog.PrintLogger):
+    """A line that can't be written (its disk is full, its reader gone) is lost: nobody who logs fails for it."""
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
+
+
+class Loggers:
+    """Makes them, all on standard error."""
+
+    def __call__(self, *_: Any) -> Logger:
+        return Logger(sys.stderr)
 
 
 def neutralise(_: Any, __: str, event: EventDict) -> EventDict:

@@ -1,278 +1,198 @@
-"""Processes really killed, at random points under load: what was acknowledged arrives, and nothing else does.
+"""Processes really killed, frozen and ended, disks full, clocks set, the database killed, at random points under load:
+what was acknowledged arrives, and nothing else does.
 
-A few rounds here; TOCSIN_CRASH_SECONDS makes it as long as one likes.
+A few rounds here; TOCSIN_CRASH_SECONDS makes all of them together as long as one likes.
 """
 
 import asyncio
 import contextlib
-import json
 import os
-import random
-import signal
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.api.client import INSIDE, PASSWORD, SQUARE
 from tests.conftest import KEY
-from tests.postgres import Cluster, cluster, database, make_template, restart
+from tests.crash.disk import Disk, disk
+from tests.crash.harm import Account, Setup, harmed
+from tests.crash.load import CITIES, CLIENTS, Acknowledged, check, client, prepare, ready, settle_unsure
+from tests.postgres import cluster_in, database, make_template
 from tests.processes import Installation
 from tests.receiver import Receiver, receiver
 
 pytestmark = pytest.mark.anyio
 
-SECONDS = float(os.environ.get("TOCSIN_CRASH_SECONDS", "12"))
-CLIENTS = 4
-LIFE_SECONDS = (1.0, 3.5)
-"""Between a start and the next kill."""
+ROOT = Path(__file__).parents[2]
+LONG = "TOCSIN_CRASH_SECONDS" in os.environ
+SETUPS = 3
+SECONDS = float(os.environ["TOCSIN_CRASH_SECONDS"]) / SETUPS if LONG else 10.0
+"""Of one setup, with all that belongs to it."""
+KINDS = ("killed", "ended", "frozen", "clock set", "disk full")
+"""Of faults that every long run has done, with or without PostgreSQL."""
+LOADED = 0.95
+"""The part of a long run that is over when the load ends; then what waits is delivered."""
+REPORTS_PER_SECOND = 30
 CATCH_UP_SECONDS = 60
+CALLS_MIN, FAULTS_MIN = 100, 3
+"""A short run on a busy machine takes longer, until it has seen so much."""
+PATIENCE_SECONDS = 60.0
+READY_SECONDS = float(os.environ.get("TOCSIN_CRASH_READY_SECONDS", "5"))
+"""From a fault's end, at most: a promise of long runs, on a machine that does nothing else."""
 RETRY_SCHEDULE = "1,1,1,1,1,1,1,1,1,1"
 DUPLICATES_MAX_PER_HARM = 20
-"""What was in flight (10), and what had arrived and was not yet written."""
+"""What was in flight, and what had arrived and was not yet written."""
+DUPLICATES_MAX = 0.05
+"""In a long run, of what arrived."""
+SETTINGS = {
+    "TOCSIN_RETRY_SCHEDULE": RETRY_SCHEDULE,
+    "TOCSIN_ORGANIZATIONS": "open",
+    "TOCSIN_RATE_LIMITS": "off",
+}
 
 
-@dataclass
-class Acknowledged:
-    """What was answered with 2xx: the states that each report entered, in order; and who asks."""
-
-    states: dict[str, list[str]] = field(default_factory=dict)
-    unsure: dict[str, str] = field(default_factory=dict)
-    """The state that an unanswered call may have entered."""
-    headers: dict[str, str] = field(default_factory=dict)
-    calls: int = 0
-
-
-async def client(url: str, known: Acknowledged, number: int, stop: asyncio.Event) -> None:
-    """Accepts and progresses its share of the reports, whatever happens to the service."""
-    async with httpx.AsyncClient(base_url=url, headers=known.headers, timeout=5) as http:
-        for report in list(known.states)[number::CLIENTS]:
-            for transition, state in (("accept", "ACCEPTED"), ("progress", "IN_PROGRESS"), ("close", "CLOSED")):
-                await step(http, known, report, transition, state, stop)
-            if stop.is_set():
-                return
-
-
-async def step(
-    http: httpx.AsyncClient, known: Acknowledged, report: str, transition: str, state: str, stop: asyncio.Event
-) -> None:
-    """Until it is answered: a call without an answer may have done it or not, and GET tells."""
-    while not stop.is_set():
-        try:
-            found = await http.get(f"/reports/{report}")
-            if found.status_code == 503:
-                await asyncio.sleep(0.02)
-                continue
-            current = found.json()["state"]
-            if current != known.states[report][-1]:
-                assert current == known.unsure.get(report), "a state that nobody asked for"
-                known.states[report].append(current)
-                return
-            known.unsure[report] = state
-            answer = await http.post(f"/reports/{report}/workflow/transition", json={"transition": transition})
-        except (httpx.TransportError, json.JSONDecodeError):
-            await asyncio.sleep(0.02)
-            continue
-        if answer.status_code == 200:
-            known.states[report].append(state)
-            known.calls += 1
-            return
-        assert answer.status_code in (409, 503), answer.text
-
-
-async def prepare(installation: Installation, hook: str, reports: int) -> Acknowledged:
-    """A city with webhooks and many new reports; the webhooks hear of changes only."""
-    made = await asyncio.to_thread(installation.organization)
-    known = Acknowledged(headers={"Authorization": f"Bearer {made['token']}"})
-    path = f"/organizations/{made['organization']}"
-    async with httpx.AsyncClient(base_url=installation.url, timeout=30) as http:
-        account = {"email": "ada@example.org", "password": PASSWORD}
-        await http.post("/security/register", json=account)
-        login = await http.post("/security/login", json={"login": account["email"], "password": PASSWORD})
-        person = {"Authorization": f"Bearer {login.json()['accessToken']}"}
-        place = {"name": "Centre", "polygon": SQUARE}
-        (await http.post(f"{path}/places", json=place, headers=known.headers)).raise_for_status()
-        for _ in range(reports):
-            (await http.post("/feedbacks/issues", json={"geo": INSIDE}, headers=person)).raise_for_status()
-        body = {"event": "reportStateChanged", "payloadUrl": hook}
-        (await http.post(f"{path}/webhooks", json=body, headers=known.headers)).raise_for_status()
-        total, number = 1, 1
-        while len(known.states) < total:
-            query = f"{path}/reports?limit=100&page={number}"
-            page = (await http.get(query, headers=known.headers)).json()
-            known.states |= {one["id"]: ["NEW"] for one in page["_embedded"]["items"]}
-            total, number = page["total"], number + 1
-    return known
-
-
-def check(known: Acknowledged, there: Receiver) -> dict[str, int]:
-    """An independent account: lost, invented, reordered, wrong bytes, duplicates."""
-    seen: dict[str, list[str]] = {report: ["NEW"] for report in known.states}
-    bodies: dict[str, bytes] = {}
-    found = dict.fromkeys(("lost", "invented", "reordered", "wrong bytes", "duplicates", "arrived"), 0)
-    for one in there.received:
-        found["arrived"] += 1
-        identity = one.headers["webhook-id"]
-        if identity in bodies:
-            found["duplicates"] += 1
-            found["wrong bytes"] += bodies[identity] != one.body
-            continue
-        bodies[identity] = one.body
-        payload = json.loads(one.body)["payload"]
-        seen[payload["id"]].append(payload["state"])
-    for report, states in known.states.items():
-        found["lost"] += len([state for state in states if state not in seen[report]])
-        found["invented"] += len([state for state in seen[report] if state not in states])
-        order = [state for state in seen[report] if state in states]
-        found["reordered"] += order != [state for state in states if state in seen[report]]
-    return found
-
-
-Harm = Callable[[], Coroutine[Any, Any, None]]
-
-
-class Harmer:
-    """Does harm to an installation, now and then; at the end everything runs."""
-
-    def __init__(self, installation: Installation, starts: tuple[tuple[str, ...], ...], server: Cluster | None) -> None:
-        self._installation = installation
-        self._starts = starts
-        self._server = server
-        self._running: list[Any] = [installation.start(*arguments) for arguments in starts]
-        self._chance = random.Random(os.environ.get("TOCSIN_CRASH_SEED", "4711"))
-        self.done: Counter[str] = Counter()
-
-    async def go_on(self, stop: asyncio.Event) -> None:
-        harms: list[tuple[Harm, int]] = [(self._kill, 6)]
-        if self._server is not None:
-            harms += [(self._freeze, 3), (self._end, 2), (self._kill_database, 3)]
-        while not stop.is_set():
-            await asyncio.sleep(self._chance.uniform(*LIFE_SECONDS))
-            harm = self._chance.choices([harm for harm, _ in harms], [weight for _, weight in harms])[0]
-            await harm()
-            self._revive()
-
-    def _revive(self) -> None:
-        """A process that found no database when it started has ended: whoever watches over it starts it again."""
-        for number, process in enumerate(self._running):
-            if process.poll() is not None:
-                self._running[number] = self._installation.start(*self._starts[number])
-
-    async def _kill(self) -> None:
-        self.done["killed"] += 1
-        victim = self._chance.choice(self._running)
-        victim.kill()
-        await asyncio.to_thread(victim.wait)
-
-    async def _end(self) -> None:
-        """SIGTERM."""
-        self.done["ended"] += 1
-        victim = self._chance.choice(self._running)
-        victim.terminate()
-        await asyncio.to_thread(victim.wait)
-
-    async def _freeze(self) -> None:
-        """SIGSTOP, and SIGCONT after a while; in a long run also longer than a lease."""
-        self.done["frozen"] += 1
-        victim = self._chance.choice(self._running)
-        victim.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(self._chance.choice((0.5, 2.0, min(40.0, SECONDS / 6))))
-        victim.send_signal(signal.SIGCONT)
-
-    async def _kill_database(self) -> None:
-        """`immediate`: as if its machine had lost power; then it recovers."""
-        assert self._server is not None
-        self.done["database killed"] += 1
-        await asyncio.to_thread(restart, self._server)
-
-
-@asynccontextmanager
-async def harmed(
-    installation: Installation, starts: tuple[tuple[str, ...], ...], server: Cluster | None = None
-) -> AsyncIterator[Counter[str]]:
-    """Yields what was done, and how often."""
-    harmer, stop = Harmer(installation, starts, server), asyncio.Event()
-    going = asyncio.create_task(harmer.go_on(stop))
+@contextlib.contextmanager
+def small_disk(megabytes: float) -> Iterator[Disk]:
+    """At a short path, as PostgreSQL's socket wants it."""
+    parent = Path(tempfile.mkdtemp(prefix="crash-", dir="/tmp"))
+    parent.chmod(0o755)
     try:
-        yield harmer.done
+        with disk(parent / "disk", round(megabytes)) as made:
+            yield made
     finally:
-        stop.set()
-        await going
+        shutil.rmtree(parent)
+
+
+def installed(directory: Path, clocks: Path, **more: str) -> Installation:
+    """Processes of it go by clocks that can be set."""
+    more = {
+        **SETTINGS,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
+        **more,
+    }
+    return Installation(directory, more=more, module=("tests.crash.jumping", str(clocks)))
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one process", "two processes"])
-async def test_what_was_acknowledged_arrives_whatever_is_killed(tmp_path: Path, together: bool) -> None:
-    installation = Installation(tmp_path, more={"TOCSIN_RETRY_SCHEDULE": RETRY_SCHEDULE})
-    serve = ("serve", "--port", str(installation.port))
-    await keeps_its_promises(installation, (serve,) if together else ((*serve, "--no-worker"), ("worker",)))
+async def test_what_was_acknowledged_arrives_whatever_is_done_to_it(tmp_path: Path, together: bool) -> None:
+    with small_disk(64 + 1.5 * SECONDS) as there:
+        installation = installed(there.directory, tmp_path)
+        serve = ("serve", "--port", str(installation.port))
+        starts = (serve,) if together else ((*serve, "--no-worker"), ("worker",))
+        await keeps_its_promises(Setup(installation, starts, there, tmp_path))
 
 
-async def test_on_postgresql_also_when_processes_freeze_and_the_database_is_killed(tmp_path: Path) -> None:
-    with cluster() as server:
+async def test_on_postgresql_also_when_the_database_is_killed(tmp_path: Path) -> None:
+    with (
+        small_disk(256 + 3 * SECONDS) as there,
+        cluster_in(there.directory, max_wal_size="64MB", min_wal_size="32MB") as server,
+    ):
         make_template(server)
         with database(server) as url:
-            more = {"TOCSIN_DATABASE_URL": url, "TOCSIN_SECRET_KEY": KEY, "TOCSIN_RETRY_SCHEDULE": RETRY_SCHEDULE}
-            installation = Installation(tmp_path, more=more)
+            installation = installed(tmp_path, tmp_path, TOCSIN_DATABASE_URL=url, TOCSIN_SECRET_KEY=KEY)
             serve = ("serve", "--port", str(installation.port))
-            await keeps_its_promises(installation, (serve, ("worker",), ("worker",)), server)
+            starts = (serve, ("worker",), ("worker",))
+            await keeps_its_promises(Setup(installation, starts, there, tmp_path, server))
 
 
-async def keeps_its_promises(
-    installation: Installation, starts: tuple[tuple[str, ...], ...], server: Cluster | None = None
-) -> None:
+async def keeps_its_promises(setup: Setup) -> None:
+    installation, began = setup.installation, time.monotonic()
     async with receiver() as there:
         try:
             first = await installation.serve("--no-worker")
-            known = await prepare(installation, there.url, reports=int(60 + 40 * SECONDS))
+            known = await prepare(installation, there.url, reports=int(60 + REPORTS_PER_SECOND * SECONDS))
             assert (await installation.stop(first))[0] == 0
+            seconds = SECONDS * LOADED - (time.monotonic() - began) if LONG else SECONDS
             stop = asyncio.Event()
-            async with harmed(installation, starts, server) as harms:
+            async with harmed(setup, seconds) as account:
                 clients = [
                     asyncio.create_task(client(installation.url, known, number, stop)) for number in range(CLIENTS)
                 ]
-                await asyncio.sleep(SECONDS)
+                seconds = await work(known, account, seconds)
                 stop.set()
                 await asyncio.gather(*clients)
-            await ready(installation)
+            await ready(installation, CATCH_UP_SECONDS)
             await settle_unsure(installation, known)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CATCH_UP_SECONDS):
-                    while check(known, there)["lost"]:
-                        await there.wait_for(len(there.received) + 1, CATCH_UP_SECONDS)
+            await caught_up(known, there)
             found = check(known, there)
         finally:
             installation.kill()
-    print(f"\n{known.calls} changes acknowledged, {dict(harms)}, {found}")
-    assert known.calls > 20
-    assert harms.total() > 2
+    judge(known, account, found, seconds)
+
+
+async def work(known: Acknowledged, account: Account, seconds: float) -> float:
+    """So long; returns how long it was."""
+    began = time.monotonic()
+    passed = 0.0
+    while passed < seconds or (passed < PATIENCE_SECONDS and not enough(known, account)):
+        await asyncio.sleep(min(0.2, max(seconds - passed, 0.05)))
+        passed = time.monotonic() - began
+    return passed
+
+
+def enough(known: Acknowledged, account: Account) -> bool:
+    return known.calls >= CALLS_MIN and account.done.total() >= FAULTS_MIN
+
+
+async def caught_up(known: Acknowledged, there: Receiver) -> None:
+    """Until nothing is missing any more, or it takes too long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CATCH_UP_SECONDS):
+            while check(known, there)["lost"]:
+                await there.wait_for(len(there.received) + 1, CATCH_UP_SECONDS)
+
+
+def judge(known: Acknowledged, account: Account, found: dict[str, int], seconds: float) -> None:
+    harms, times = account.done.total(), sorted(took for took, _ in account.ready)
+    print(f"\n{known.calls} changes acknowledged, {dict(known.refused)} refused, {found}")
+    print(f"{harms} faults in {seconds:.0f} s, one every {seconds / max(harms, 1):.1f} s: {dict(account.done)}")
+    longest = ", ".join(f"{took:.2f} s ({after})" for took, after in account.worst())
+    print(f"ready again after {times[len(times) // 2]:.2f} s (median), at most {longest}")
+    assert known.calls >= CALLS_MIN
+    assert any(states[-1] != "CLOSED" for states in known.states.values()), "there was load until the end"
+    assert harms >= FAULTS_MIN
     assert {name: found[name] for name in ("lost", "invented", "reordered", "wrong bytes")} == {
         "lost": 0,
         "invented": 0,
         "reordered": 0,
         "wrong bytes": 0,
     }
-    assert found["duplicates"] <= DUPLICATES_MAX_PER_HARM * harms.total()
+    if LONG:
+        assert set(account.done) >= set(KINDS), "each kind of fault"
+        assert found["duplicates"] <= DUPLICATES_MAX * found["arrived"]
+        assert times[-1] <= READY_SECONDS, f"not ready in time: {longest}"
+    else:
+        assert found["duplicates"] <= DUPLICATES_MAX_PER_HARM * harms
 
 
-async def ready(installation: Installation) -> None:
-    async with httpx.AsyncClient() as http, asyncio.timeout(CATCH_UP_SECONDS):
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if (await http.get(f"{installation.url}/health/ready")).status_code == 200:
-                    return
-            await asyncio.sleep(0.05)
-
-
-async def settle_unsure(installation: Installation, known: Acknowledged) -> None:
-    """What was asked and not answered is in the database or not: GET tells which."""
-    async with httpx.AsyncClient(base_url=installation.url, headers=known.headers, timeout=30) as http:
-        for report in known.unsure:
-            current = (await http.get(f"/reports/{report}")).json()["state"]
-            if current != known.states[report][-1]:
-                assert current == known.unsure[report]
-                known.states[report].append(current)
+async def test_a_full_disk_refuses_changes_and_nothing_is_half_done(tmp_path: Path) -> None:
+    with small_disk(32) as there:
+        installation = installed(there.directory, tmp_path)
+        async with receiver() as hook, httpx.AsyncClient(base_url=installation.url, timeout=30) as http:
+            try:
+                serving = await installation.serve()
+                known = await prepare(installation, hook.url, reports=6)
+                report, headers = next(iter(known.headers.items()))
+                path = f"/reports/{report}"
+                before = (await http.get(path, headers=headers)).json()
+                there.fill([serving.pid])
+                answers = [
+                    await http.post(f"{path}/workflow/transition", json={"transition": "accept"}, headers=headers)
+                    for _ in range(3)
+                ]
+                assert {(one.status_code, "Retry-After" in one.headers) for one in answers} == {(503, True)}
+                assert (await http.get(path, headers=headers)).json() == before
+                assert (await http.get("/health/live")).status_code == 200
+                there.free([serving.pid])
+                accepted = await http.post(
+                    f"{path}/workflow/transition", json={"transition": "accept"}, headers=headers
+                )
+                assert (accepted.status_code, accepted.json()["state"]) == (200, "ACCEPTED")
+                (received,) = await hook.wait_for(1)
+                assert received.headers["tocsin-sequence"] == str(len(known.states) // CITIES + 1)
+                assert serving.poll() is None, "it goes on by itself"
+            finally:
+                installation.kill()

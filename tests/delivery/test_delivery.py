@@ -152,8 +152,8 @@ async def test_what_keeps_failing_is_given_up_and_holds_back_only_its_resource(i
         webhook = await bordeaux.webhook("reportCreated", there.url)
         changed = await bordeaux.webhook("reportStateChanged", there.url)
         report = await bordeaux.report()
-        poison.add(report["id"])
         await there.wait_for(1)
+        poison.add(report["id"])
         poisoned = await bordeaux.move(report, "accept")
         for _ in range(3):
             await bordeaux.report()

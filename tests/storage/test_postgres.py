@@ -15,7 +15,8 @@ from tests.conftest import KEY, delivering, serving
 from tests.postgres import Cluster, binaries, cluster, database, make_template, server_user, start, stop
 from tests.processes import Installation
 from tests.receiver import receiver
-from tocsin.clock import SystemClock
+from tocsin.clock import SECOND, SystemClock
+from tocsin.domain.errors import Unavailable
 from tocsin.storage.migrate import migrate, on_postgres, pending
 from tocsin.storage.postgres_partitions import PREFIX
 from tocsin.storage.schema import metadata
@@ -23,6 +24,7 @@ from tocsin.storage.schema import metadata
 pytestmark = pytest.mark.anyio
 
 BACK_SECONDS = 5.0
+HOUR = 3600 * SECOND
 
 
 @pytest.fixture
@@ -55,6 +57,27 @@ async def test_commits_reach_the_disk(postgres: Cluster, tmp_path: Path) -> None
             async with storage.connection() as connection:  # type: ignore[attr-defined] # of this engine only
                 for name in ("fsync", "synchronous_commit", "full_page_writes"):
                     assert await connection.fetchval(f"SHOW {name}") == "on"
+
+
+class SetClock(SystemClock):
+    """A machine's clock that somebody sets."""
+
+    ahead = 0
+
+    def now(self) -> int:
+        return super().now() + self.ahead
+
+
+async def test_the_clock_is_the_databases_whatever_a_machines_says(postgres: Cluster, tmp_path: Path) -> None:
+    with database(postgres) as url:
+        clock = SetClock()
+        clock.ahead = -3 * HOUR
+        async with serving(tmp_path, clock, **settings(url)) as running:
+            context = running.use_cases.context
+            for hours in (-3, 0, 5):
+                clock.ahead = hours * HOUR
+                for now in (context.clock.now(), await context.storage.now(), context.clock.now()):
+                    assert abs(now - SystemClock().now()) < SECOND
 
 
 async def test_a_lost_database_is_said_and_everything_goes_on_when_it_is_back(own: Cluster, tmp_path: Path) -> None:
@@ -126,3 +149,13 @@ def test_without_a_key_or_a_database_commands_say_so(tmp_path: Path, postgres: C
     installation.more |= {"TOCSIN_DATABASE_URL": "postgresql://x@127.0.0.1:1/x", "TOCSIN_SECRET_KEY": KEY}
     ended = installation.command("migrate", check=False)
     assert (ended.returncode, "The database can't be reached" in ended.stderr) == (1, True)
+
+
+def test_a_database_that_is_not_there_is_said(postgres: Cluster) -> None:
+    with pytest.raises(Unavailable, match=r'database "nothing" does not exist'):
+        migrate(postgres.url("nothing"))
+
+
+def test_the_url_may_say_whatever_the_driver_knows(postgres: Cluster) -> None:
+    with database(postgres) as url:
+        assert not pending(f"{url}&sslmode=prefer&target_session_attrs=primary")

@@ -10,8 +10,9 @@ import typer
 
 from tocsin import __version__, log
 from tocsin.cli import demo as demonstration
+from tocsin.cli import doctor as doctors
 from tocsin.cli import operator, servers
-from tocsin.cli.ending import ending
+from tocsin.cli.ending import FAILED, ending
 from tocsin.domain.events import Event
 from tocsin.domain.resources import DeliveryState
 from tocsin.settings import load
@@ -56,6 +57,14 @@ def migrate() -> None:
     """Bring the database's schema up to date."""
     with ending():
         bring_up_to_date(load().database_url)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is wrong with the installation, and what to do; changes nothing."""
+    with ending():
+        if not doctors.examine(load(), as_json=as_json):
+            raise typer.Exit(FAILED)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
@@ -22,6 +23,19 @@ from tocsin.domain.errors import Unavailable
 
 T = TypeVar("T")
 
+UNREACHABLE: Final = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What connecting fails with: nobody there, not now, not us, no such database, no place."""
+NOT_ALLOWED: Final = "42501"
+"""PostgreSQL's insufficient_privilege."""
+CONNECT_SECONDS: Final = 5.0
+"""For one host; a URL may name several."""
 ADVISORY_LOCK: Final = 0x746F6373696E
 """Of PostgreSQL, while migrations run: the bytes of `tocsin`."""
 
@@ -93,6 +107,8 @@ def _connection(database_url: str) -> Iterator[Connection]:
     try:
         with engine.begin() as connection:
             yield connection
+    except OperationalError as error:
+        raise Unavailable(f"The database can't be used: {error.orig}", retry_after_seconds=1) from error
     finally:
         engine.dispose()
 
@@ -102,11 +118,18 @@ def _durable(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
 
 
 def on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
-    """Run `work` in one transaction, over the driver that serves everything else; from any thread, loop or none."""
+    """Run `work` in one transaction, over the driver that serves everything else; from any thread, loop or none.
+
+    The driver alone reads the URL, here as there: several hosts, `sslmode`, whatever it knows.
+    """
 
     async def run() -> T:
-        url = make_url(database_url).set(drivername="postgresql+asyncpg")
-        engine = create_async_engine(url, poolclass=NullPool)
+        opened = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
+
+        async def hand_over() -> Any:
+            return opened
+
+        engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=hand_over)
         try:
             async with engine.begin() as connection:
                 return await connection.run_sync(work)
@@ -124,8 +147,10 @@ def on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
     thread = threading.Thread(target=in_a_loop_of_its_own)
     thread.start()
     thread.join()
-    if isinstance(results[0], (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)):
+    if isinstance(results[0], UNREACHABLE):
         raise Unavailable(f"The database can't be reached: {results[0]}", retry_after_seconds=1) from results[0]
+    if isinstance(results[0], DBAPIError) and getattr(results[0].orig, "sqlstate", None) == NOT_ALLOWED:
+        raise Unavailable(f"The database refuses: {results[0].orig}", retry_after_seconds=1) from results[0]
     if isinstance(results[0], BaseException):
         raise results[0]
     found: T = results[0]

@@ -2,13 +2,11 @@
 
 Statements go through asyncpg, prepared. A read is one snapshot; a write is READ COMMITTED with the locks that its
 statements take, and is run again where the database rolls it back, or where somebody else was quicker with what must be
-unique. The clock of leases is the database's: its distance from this machine's is measured when connecting, and again
-every minute.
+unique. The clock of everything is the database's: it is asked when connecting, and again every minute.
 """
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
@@ -17,7 +15,7 @@ import structlog
 from sqlalchemy import Executable, Table
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
-from tocsin.clock import Clock
+from tocsin.clock import SECOND, Clock
 from tocsin.domain.errors import Unavailable
 from tocsin.storage import postgres_partitions as partitions
 from tocsin.storage.interface import Row, Writing
@@ -38,6 +36,7 @@ NOTIFY_SECONDS: Final = 0.005
 """At most one NOTIFY in this time."""
 RECONNECT_SECONDS: Final = 1.0
 CLOCK_SECONDS: Final = 60.0
+CLOCKS_APART: Final = SECOND
 CHANNEL: Final = "tocsin_appended"
 SETTINGS: Final = {"application_name": "tocsin", "idle_in_transaction_session_timeout": "60000"}
 
@@ -59,29 +58,46 @@ LOST: Final = (
 """What a caller meets while the database restarts, fails over, or is too far away. Whether a commit that was on its way
 has happened, nobody knows then."""
 
+REFUSALS: Final = (asyncpg.InsufficientResourcesError, asyncpg.PostgresIOError)
+"""Its disk is full or broken: the transaction is rolled back, and works again when the disk does."""
+REFUSED_SECONDS: Final = 5
+
 
 class DatabaseClock:
-    """The database's time, without asking for it each time."""
+    """The database's time, without asking for it each time: in between it goes by this machine's monotonic clock, so
+    that nobody who sets this machine's clock moves it."""
 
     def __init__(self, local: Clock) -> None:
         self._local = local
-        self._ahead = 0
+        self._origin = self._local_origin()
         self._measured_at = -CLOCK_SECONDS
+        self._origin_then = self._origin
 
     def now(self) -> int:
-        return self._local.now() + self._ahead
+        return self._origin + self._elapsed()
 
     def monotonic(self) -> float:
         return self._local.monotonic()
 
+    def _elapsed(self) -> int:
+        return round(self._local.monotonic() * SECOND)
+
+    def _local_origin(self) -> int:
+        """When the monotonic clock was 0, by this machine's clock. It moves when that is set, or the machine slept."""
+        return self._local.now() - self._elapsed()
+
+    def due(self) -> bool:
+        """Whether it is time to measure: now and then, and at once when this machine's clocks went apart."""
+        aged = self._local.monotonic() - self._measured_at >= CLOCK_SECONDS
+        return aged or abs(self._local_origin() - self._origin_then) > CLOCKS_APART
+
     async def measure(self, connection: Connection) -> None:
-        """How far the database's clock is ahead of this machine's, in microseconds."""
-        if time.monotonic() - self._measured_at < CLOCK_SECONDS:
+        if not self.due():
             return
-        before = self._local.now()
-        there = await connection.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
-        self._ahead = there - (before + self._local.now()) // 2
-        self._measured_at = time.monotonic()
+        before = self._elapsed()
+        there = await connection.fetchval(SQL["clock"].text)
+        self._origin = there - (before + self._elapsed()) // 2
+        self._measured_at, self._origin_then = self._local.monotonic(), self._local_origin()
 
 
 class PostgresReading:
@@ -178,6 +194,9 @@ class PostgresStorage(PostgresLog):
             yield acquired
         except LOST as error:
             raise Unavailable("The database was lost.", retry_after_seconds=1) from error
+        except REFUSALS as error:
+            log.error("database_refused", error=str(error))  # noqa: TRY400 # the line of code is not what is wrong
+            raise Unavailable("The database has no room, or no memory.", retry_after_seconds=REFUSED_SECONDS) from error
         finally:
             with contextlib.suppress(*LOST):
                 await pool.release(acquired)

@@ -289,3 +289,17 @@ DROP TABLE {name}
 -- Of every log. An attempt is never older than its event.
 SELECT min(e.occurred_at) AS occurred_at FROM logs AS l
 JOIN events AS e ON e.organization_id = l.organization_id AND e.sequence = l.oldest_sequence
+
+-- name: clock
+-- Microseconds since 1970, as they pass also inside of a transaction.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+
+-- name: examine
+-- What durability rests on, as this role's sessions have it. Standbys are those that are connected now.
+SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS version_num,
+       current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
+       current_setting('synchronous_commit') AS synchronous_commit,
+       current_setting('synchronous_standby_names') AS standby_names, pg_is_in_recovery() AS is_standby,
+       (SELECT count(*) FROM pg_stat_replication) AS standbys,
+       current_setting('max_connections')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+           AS connections_left

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import structlog
 from sqlalchemy import Executable, Table
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
@@ -34,33 +35,59 @@ WATCH_SECONDS: Final = 0.05
 BUSY_WAITS_SECONDS: Final = (0.0005, 0.001, 0.001, 0.002, 0.002, 0.003, 0.005)
 """Between tries for the write lock of another process; the last one is repeated."""
 
+REFUSED_SECONDS: Final = 5
+"""When to ask again while the disk is full."""
+REFUSALS: Final = {
+    sqlite3.SQLITE_FULL: "The database has no room: its disk is full.",
+    sqlite3.SQLITE_IOERR: "The database can't be read or written: its disk refuses.",
+    sqlite3.SQLITE_CANTOPEN: "The database's files can't be opened.",
+}
+"""What a disk does to us, by SQLite's error: the transaction is rolled back, and works again when the disk does."""
+
 DIALECT: Final = SQLiteDialect_pysqlite(paramstyle="qmark")
 
+log = structlog.get_logger(__name__)
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open one connection with everything set that durability and speed rest on."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+
+def connect(path: Path, *, read_only: bool = False, existing: bool = False) -> sqlite3.Connection:
+    """Open one connection with everything set that durability and speed rest on. `existing`: make nothing."""
+    name = f"{path.absolute().as_uri()}?mode={'rw' if existing else 'rwc'}"
+    connection = sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
+    if not existing:
+        connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
-    if read_only:
+    if read_only or existing:
         connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def refusal(error: sqlite3.Error) -> Unavailable | None:
+    """What the error says of the disk; None: it says something else."""
+    said = REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return None if said is None else Unavailable(said, retry_after_seconds=REFUSED_SECONDS)
 
 
 class Channel:
     """A connection and the thread that alone uses it."""
 
-    def __init__(self, path: Path, name: str, *, read_only: bool) -> None:
+    def __init__(self, name: str, connection: sqlite3.Connection) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"sqlite-{name}")
-        self.connection = connect(path, read_only=read_only)
+        self.connection = connection
 
     async def call(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Run `work(connection, *arguments)` in the thread."""
+        """Run `work(connection, *arguments)` in the thread. Raises Unavailable where the disk refuses."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, work, self.connection, *arguments)
+        try:
+            return await loop.run_in_executor(self._executor, work, self.connection, *arguments)
+        except sqlite3.OperationalError as error:
+            refused = refusal(error)
+            if refused is None:
+                raise
+            log.error("database_refused", error=str(error))  # noqa: TRY400 # the line of code is not what is wrong
+            raise refused from error
 
     def submit(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Run `work` after what the thread was given before, and before what it is given next; don't wait."""
@@ -181,9 +208,9 @@ class SqliteStorage(SqliteLog):
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self._clock = clock
-        self._writer = Channel(path, "writer", read_only=False)
+        self._writer = Channel("writer", connect(path))
         self._write_lock = asyncio.Lock()
-        readers = [Channel(path, f"reader-{number}", read_only=True) for number in range(READERS)]
+        readers = [Channel(f"reader-{number}", connect(path, read_only=True)) for number in range(READERS)]
         self._readers = readers
         self._free: asyncio.LifoQueue[Channel] = asyncio.LifoQueue()
         for reader in readers:
@@ -231,7 +258,7 @@ class SqliteStorage(SqliteLog):
 
     async def watch(self) -> None:
         """Hint when another process has appended; runs until it is cancelled."""
-        channel = Channel(self.path, "watcher", read_only=True)
+        channel = Channel("watcher", connect(self.path, read_only=True))
         seen = -1
         try:
             while True:

@@ -224,3 +224,9 @@ DELETE FROM attempts WHERE id > :after AND id <= :last AND started_at < :before 
 
 -- name: any_younger
 SELECT 1 FROM attempts WHERE id > :after AND id <= :last AND started_at >= :before LIMIT 1
+
+-- name: journal_mode
+PRAGMA journal_mode
+
+-- name: synchronous
+PRAGMA synchronous
