@@ -5,7 +5,8 @@
 With times (`at`), an open loop: each change is sent when its time has come, however slow the answers to earlier ones
 are; what finds no free connection waits in line, and its delay counts from its own time on, so that a service that
 stalls can't hide it (coordinated omission). Without times, a closed loop: each connection sends its next change as soon
-as it has its answer. Times are seconds of CLOCK_MONOTONIC, which is the same in every process of this machine.
+as it has its answer. A report's next change waits for the answer to the one before, as whoever makes it would. Times are
+seconds of CLOCK_MONOTONIC, which is the same in every process of this machine.
 """
 
 import asyncio
@@ -128,6 +129,8 @@ class Load:
         self._count: int = job["connections"]
         self._idle: list[Connection] = []
         self._waiting: deque[int] = deque()
+        self._held: dict[str, deque[int]] = {}
+        """Changes of reports that have one in flight, by the report; empty where none waits."""
         self._due: list[float] = [0.0] * len(self._changes)
         self._sent: list[float] = [0.0] * len(self._changes)
         self._answered: list[tuple[str, float, float, float]] = []
@@ -159,17 +162,24 @@ class Load:
             self._due[number] = began + offset
             while (pause := self._due[number] - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
-            if self._idle:
-                self._send(self._idle.pop(), number)
-            else:
-                self._waiting.append(number)
+            self._waiting.append(number)
+            self._pump()
 
     def _closed(self) -> None:
         self._waiting.extend(range(len(self._changes)))
+        self._pump()
+
+    def _pump(self) -> None:
         while self._idle and self._waiting:
-            self._send(self._idle.pop(), self._waiting.popleft())
+            number = self._waiting.popleft()
+            held = self._held.get(self._changes[number].report)
+            if held is None:
+                self._send(self._idle.pop(), number)
+            else:
+                held.append(number)
 
     def _send(self, connection: Connection, number: int) -> None:
+        self._held[self._changes[number].report] = deque()
         self._sent[number] = time.monotonic()
         if not self._offsets:
             self._due[number] = self._sent[number]
@@ -182,10 +192,9 @@ class Load:
             self._refused.append(refusal)
         else:
             self._answered.append((self._changes[number].key, self._due[number], self._sent[number], now))
-        if self._waiting:
-            self._send(connection, self._waiting.popleft())
-        else:
-            self._idle.append(connection)
+        self._waiting.extendleft(reversed(self._held.pop(self._changes[number].report)))
+        self._idle.append(connection)
+        self._pump()
         if len(self._answered) + len(self._refused) == len(self._changes):
             self._done.set()
 

@@ -76,13 +76,13 @@ class Databases:
 
     def fill(self, name: str, engine: str, shape: Shape, receiver: str) -> None:
         """Make and keep one; `receiver` is the URL that every webhook's begins with."""
-        environment = self._new(engine)
+        environment = self.new(engine)
         asyncio.run(_fill(environment, shape, receiver))
         self._kept[name] = environment["TOCSIN_DATABASE_URL"]
         if engine == POSTGRESQL:
             execute(environment["TOCSIN_DATABASE_URL"], "VACUUM ANALYZE")
 
-    def _new(self, engine: str) -> dict[str, str]:
+    def new(self, engine: str) -> dict[str, str]:
         """The settings of an empty one."""
         self._count += 1
         if engine == SQLITE:
