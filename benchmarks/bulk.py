@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import asyncpg
 from sqlalchemy import Table, select, update
-
 from tests.postgres import execute
 
 from tocsin import app
@@ -255,9 +254,7 @@ class Filling:
         hooks = list(self._hooks(city))
         return {
             "feedbacks": (self._model.feedback_of(city.id, one) for one in feedback_ids),
-            "reports": (
-                self._model.report_of(city.id, *pair) for pair in zip(feedback_ids, city.reports, strict=True)
-            ),
+            "reports": (self._model.report_of(city.id, *pair) for pair in zip(feedback_ids, city.reports, strict=True)),
             "endpoints": [endpoint for endpoint, _ in hooks],
             "webhooks": [webhook for _, webhook in hooks],
             "events": self._log(city),

@@ -1,8 +1,8 @@
-"""How many changes a second are accepted, and the CPU time of each: `POST …/workflow/transition`, through HTTP, durable.
+"""How many changes a second are accepted, and the CPU time of each: transitions of reports, through HTTP, durable.
 
 Each report goes its whole way: accepted, put on hold, taken up, closed. A closed loop of CONNECTIONS keep-alive
-connections from a process of its own, whose time is not counted (`client.py`); nothing delivers meanwhile. Measured after
-a warm-up, over the whole walk. API and database CPU each; on SQLite the database is a part of the API's process.
+connections from a process of its own, whose time is not counted (`client.py`); nothing delivers meanwhile. Measured
+after a warm-up, over the whole walk. API and database CPU each; on SQLite the database is a part of the API's process.
 
     python -m benchmarks.changes [--rounds 3] [--scale 1] [--only NAME] [--json FILE]
 """

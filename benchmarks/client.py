@@ -4,9 +4,9 @@
 
 With times (`at`), an open loop: each change is sent when its time has come, however slow the answers to earlier ones
 are; what finds no free connection waits in line, and its delay counts from its own time on, so that a service that
-stalls can't hide it (coordinated omission). Without times, a closed loop: each connection sends its next change as soon
-as it has its answer. A report's next change waits for the answer to the one before, as whoever makes it would. Times are
-seconds of CLOCK_MONOTONIC, which is the same in every process of this machine.
+stalls can't hide it (coordinated omission). Without times, a closed loop: each connection sends its next change as
+soon as it has its answer. A report's next change waits for the answer to the one before, as whoever makes it would.
+Times are seconds of CLOCK_MONOTONIC, which is the same in every process of this machine.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ import uvloop
 ENTERED: Final = {"accept": "ACCEPTED", "hold": "ON_HOLD", "progress": "IN_PROGRESS", "close": "CLOSED"}
 """A report's whole way, each transition with the state that it leads to."""
 WALK: Final = tuple(ENTERED)
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 120.0
 """After the last change's time; what is unanswered then stays so."""
 
 
@@ -50,7 +50,8 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Answers:
-    """`changes`: key, when it should have been sent, when it was, when it was answered. `refused`: what came instead."""
+    """`changes`: key, when it should have been sent, when it was, when it was answered. `refused`: what came instead
+    of a 200."""
 
     changes: Sequence[tuple[str, float, float, float]]
     refused: Sequence[str]
@@ -160,8 +161,7 @@ class Load:
         began = time.monotonic()
         for number, offset in enumerate(self._offsets):
             self._due[number] = began + offset
-            while (pause := self._due[number] - time.monotonic()) > 0:
-                await asyncio.sleep(pause)
+            await asyncio.sleep(max(0.0, self._due[number] - time.monotonic()))
             self._waiting.append(number)
             self._pump()
 

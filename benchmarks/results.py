@@ -146,7 +146,9 @@ def main(
         found = measure(Wanted(given.rounds, given.scale, given.only, Path(directory)))
     document = Document(given.rounds, given.scale, round(time.monotonic() - began, 1), where, found)
     print("\n\n".join(table.plain() for table in tables(document)))
-    print(f"{given.rounds} rounds, interleaved, in {document.seconds:.0f} s; load before: {where['load_average_before']}")
+    print(
+        f"{given.rounds} rounds, interleaved, in {document.seconds:.0f} s; load before: {where['load_average_before']}"
+    )
     if given.json:
         given.json.parent.mkdir(exist_ok=True)
         given.json.write_text(document.text(), encoding="utf-8")

@@ -36,9 +36,7 @@ async def test_a_copied_report_is_the_one_that_the_product_makes(service: Servic
 async def test_a_copied_event_has_the_bytes_that_the_product_renders(service: Service) -> None:
     model, other = await prototypes(service)
     event = other.event
-    copied = model.event_of(
-        other.organization_id, event["ordinal"], event["id"], other.report["id"], event["sequence"]
-    )
+    copied = model.event_of(other.organization_id, event["ordinal"], event["id"], other.report["id"], event["sequence"])
     body = copied["body"].replace(model.feedback["id"].encode(), other.feedback["id"].encode())
     assert {**copied, "body": body} == event
 
