@@ -1,6 +1,6 @@
 """The load: changes of reports over HTTP, from a process of its own, so that its time is nobody else's.
 
-    python -m benchmarks.client < job.json > answers.json
+    python -m benchmarks.client JOB.json ANSWERS.json
 
 With times (`at`), an open loop: each change is sent when its time has come, however slow the answers to earlier ones
 are; what finds no free connection waits in line, and its delay counts from its own time on, so that a service that
@@ -13,10 +13,12 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import uvloop
@@ -78,9 +80,11 @@ def walk(reports: Sequence[tuple[str, str]], count: int) -> list[Change]:
 def send(ports: Sequence[int], connections: int, changes: Sequence[Change], at: Sequence[float] = ()) -> Answers:
     """In a process of its own; `at` in seconds from the beginning on, ascending, or nothing for a closed loop."""
     job = {"ports": list(ports), "connections": connections, "changes": changes, "at": list(at)}
-    command = [sys.executable, "-m", "benchmarks.client"]
-    done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=True)
-    return Answers(**json.loads(done.stdout))
+    with tempfile.TemporaryDirectory() as directory:
+        paths = Path(directory, "job.json"), Path(directory, "answers.json")
+        paths[0].write_text(json.dumps(job))
+        subprocess.run([sys.executable, "-m", "benchmarks.client", *map(str, paths)], check=True)
+        return Answers(**json.loads(paths[1].read_text()))
 
 
 class Connection(asyncio.Protocol):
@@ -200,8 +204,9 @@ class Load:
 
 
 def main() -> None:
-    load = json.load(sys.stdin)
-    print(json.dumps(asdict(uvloop.run(_run(load)))))
+    job, answers = map(Path, sys.argv[1:])
+    found = uvloop.run(_run(json.loads(job.read_text())))
+    answers.write_text(json.dumps(asdict(found)))
 
 
 async def _run(job: dict[str, Any]) -> Answers:

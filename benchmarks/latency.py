@@ -2,11 +2,12 @@
 a million events wait behind a dead endpoint.
 
 On SQLite the service is one process, as `tocsin serve` is by itself; on PostgreSQL API and worker are two. Changes
-come through HTTP, over 100 organizations with a webhook each, from an open loop (`client.py`) at random times (a Poisson
-process, the same in every round): reports go their whole way. Load, service, receiver and database are processes of
-their own; when a 2xx is read and when a notification's last byte is, is told by the one clock of this machine. A
-notification that comes before its 2xx counts less than nothing. The dead endpoint refuses connections, belongs to the
-first of the organizations, and wants the same events as the live one; its breaker is open before the clock starts.
+come through HTTP, over 100 organizations with a webhook each, from an open loop (`client.py`) at random times (a
+Poisson process, the same in every round): reports go their whole way. Load, service, receiver and database are
+processes of their own; when a 2xx is read and when a notification's last byte is, is told by the one clock of this
+machine. A notification that comes before its 2xx counts less than nothing. The dead endpoint refuses connections,
+belongs to the first of the organizations, and wants the same events as the live one; its breaker is open before the
+clock starts.
 
     python -m benchmarks.latency [--rounds 3] [--scale 1] [--only NAME] [--json FILE]
 
@@ -210,8 +211,8 @@ def tables(document: Document) -> list[Table]:
             )
         )
     note = (
-        f"Backlog: {document.scale * BACKLOG:,.0f} events. A call's time counts from when it should have been made. CPU "
-        "µs for each change with its delivery; on SQLite the database is a part of the API's process."
+        f"Backlog: {document.scale * BACKLOG:,.0f} events. A call's time counts from when it should have been made. "
+        "CPU µs for each change with its delivery; on SQLite the database is a part of the API's process."
     )
     return [Table("From the 2xx of a change to the receipt of its notification", columns, lines, note)]
 
