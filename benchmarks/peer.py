@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+from procrastinate.types import JSONDict
 from tests.postgres import execute
 
 from benchmarks import peer_worker, results
@@ -73,7 +74,7 @@ async def fill_peer(url: str, receiver: str, deliveries: int) -> None:
             await connection.copy_records_to_table("events", records=[(n, BODY) for n in range(events)])
         finally:
             await connection.close()
-        jobs = [
+        jobs: list[JSONDict] = [
             {"webhook_id": event % ORGANIZATIONS * FAN_OUT + n, "event_id": event}
             for event in range(events)
             for n in range(FAN_OUT)
