@@ -12,8 +12,8 @@ from typing import Final
 from benchmarks.growth import BUSY, LOG, SILENT, WAITING
 from benchmarks.results import Document, middle
 
-WIDTH: Final = 720
-LABELS: Final = 300
+WIDTH: Final = 780
+LABELS: Final = 340
 """Pixels for the names at the left."""
 RIGHT: Final = 60
 BAR: Final = 14
