@@ -174,6 +174,7 @@ async def prototype(use_cases: UseCases, organization_id: str, east: float = 0.0
     (endpoint,) = await _rows(use_cases, endpoints, id=webhook["endpoint_id"])
     await use_cases.reports.transition(OPERATOR, report["id"], ReportTransition.ACCEPT.value)
     (event,) = await _rows(use_cases, events, resource_id=report["id"], event=EVENT.value)
+    await use_cases.webhooks.change(OPERATOR, made.webhook.id, {"enabled": False})  # nothing is sent there
     (feedback_row,) = await _rows(use_cases, feedbacks, id=feedback.id)
     return Prototype(organization_id, feedback_row, report, event, endpoint, webhook)
 
