@@ -7,6 +7,8 @@ MINUTES ?= 5
 HOURS ?= 2
 DELIVERIES ?= 0
 PROCESSES ?= 1
+ROUNDS ?= 3
+SCALE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check bench crash simulate lock
@@ -36,10 +38,13 @@ check: $(READY) ## lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## measure what the docs quote
-	$(BIN)/python -m benchmarks.latency
-	$(BIN)/python -m benchmarks.isolation
-	$(BIN)/python -m benchmarks.backlog
+bench: $(READY) ## measure what the docs quote, ROUNDS=3 times at SCALE=1 (needs nginx-light and wrk)
+	for NAME in throughput latency changes growth peer; do \
+		$(BIN)/python -m benchmarks.$$NAME --rounds $(ROUNDS) --scale $(SCALE) --json benchmarks/results/$$NAME.json || exit 1; \
+	done
+	$(BIN)/python -m benchmarks.isolation --rounds 2
+	$(BIN)/python -m benchmarks.backlog --events 200000 --seconds 8
+	$(BIN)/python -m benchmarks.report
 
 crash: $(READY) ## harm processes, disks, clocks and the database under load for MINUTES=5
 	TOCSIN_CRASH_SECONDS=$$(( $(MINUTES) * 60 )) $(BIN)/python -m pytest -q tests/crash

@@ -30,7 +30,7 @@ import structlog
 import uvloop
 from tests.processes import Installation, free_port
 
-from benchmarks.latency import TRANSITIONS, Round, load, prepare
+from benchmarks.changing import TRANSITIONS, Round, load, prepare
 from tocsin import app
 from tocsin.cli.servers import prepare as migrated
 from tocsin.domain.events import Event

@@ -1,5 +1,5 @@
-"""Databases filled as a benchmark wants them: organizations, webhooks and logs, made by the use cases that the API
-calls; copied for each round, so that rounds begin alike.
+"""Databases filled as a benchmark wants them: organizations, webhooks and logs, as the use cases that the API calls
+make them (`bulk.py`); copied for each round, so that rounds begin alike.
 
 Every event is a real notification of a report's change. On PostgreSQL the cluster is the benchmark's own, with its
 default durability (fsync, synchronous_commit and full_page_writes on).
@@ -17,9 +17,10 @@ from tests.conftest import KEY
 from tests.postgres import TEMPLATE, Cluster, cluster, execute, make_template
 from tests.processes import Installation
 
+from benchmarks import bulk
+from benchmarks.bulk import Plan
 from tocsin import app
 from tocsin.api.examples import EXAMPLES
-from tocsin.cli.servers import prepare as migrated
 from tocsin.delivery.request import Recipient, fixed_head
 from tocsin.delivery.request import head as rendered
 from tocsin.delivery.signing import signer
@@ -29,17 +30,12 @@ from tocsin.domain.ids import uuid7
 from tocsin.domain.page import Paging
 from tocsin.hal.encoding import encode
 from tocsin.hal.notification import notification
-from tocsin.service.caller import OPERATOR
-from tocsin.service.use_cases import UseCases
 from tocsin.settings import load
 from tocsin.storage.records import LoggedEvent, NewEvent
 
 SQLITE: Final = "SQLite"
 POSTGRESQL: Final = "PostgreSQL"
 ORGANIZATIONS: Final = 100
-APPENDED_AT_ONCE: Final = 250
-RESOURCES: Final = 250
-"""In each organization; its events take turns with them."""
 EVENT: Final = Event.REPORT_STATE_CHANGED
 REPORT_ID: Final = str(EXAMPLES["Report"][1]["id"])
 BODY: Final = notification(EVENT, encode(EXAMPLES["Report"][1]))
@@ -76,13 +72,12 @@ class Databases:
 
     def fill(self, name: str, engine: str, shape: Shape, receiver: str) -> None:
         """Make and keep one; `receiver` is the URL that every webhook's begins with."""
-        environment = self._new(engine)
-        asyncio.run(_fill(environment, shape, receiver))
+        environment = self.new(engine)
+        plan = Plan(shape.organizations, webhooks=shape.webhooks, events=shape.events, waiting=True)
+        asyncio.run(bulk.fill(environment, plan, receiver))
         self._kept[name] = environment["TOCSIN_DATABASE_URL"]
-        if engine == POSTGRESQL:
-            execute(environment["TOCSIN_DATABASE_URL"], "VACUUM ANALYZE")
 
-    def _new(self, engine: str) -> dict[str, str]:
+    def new(self, engine: str) -> dict[str, str]:
         """The settings of an empty one."""
         self._count += 1
         if engine == SQLITE:
@@ -126,33 +121,6 @@ def databases(directory: Path) -> Iterator[Databases]:
 
 def _settings(url: str) -> dict[str, str]:
     return {"TOCSIN_DATABASE_URL": url, "TOCSIN_SECRET_KEY": KEY, "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8,::1/128"}
-
-
-async def _fill(environment: dict[str, str], shape: Shape, receiver: str) -> None:
-    settings = load(environment)
-    migrated(settings, with_migrations=True)
-    async with app.open_use_cases(settings, "https://tocsin.example.org") as use_cases:
-        for number in range(shape.organizations):
-            made = await use_cases.organizations.create_for(f"City {number}", "admin@example.org")
-            await _subscribe(use_cases, made.organization.id, shape.webhooks, f"{receiver}/{number}")
-            await append(use_cases, made.organization.id, shape.events)
-
-
-async def _subscribe(use_cases: UseCases, organization_id: str, webhooks: int, receiver: str) -> None:
-    for begin in range(0, webhooks, 8):
-        numbers = range(begin, min(begin + 8, webhooks))
-        members = [{"event": EVENT.value, "payload_url": f"{receiver}/{number}"} for number in numbers]
-        await asyncio.gather(*[use_cases.webhooks.create(OPERATOR, organization_id, one) for one in members])
-
-
-async def append(use_cases: UseCases, organization_id: str, count: int) -> None:
-    """Put events into the organization's log as a change does, many to a transaction."""
-    context = use_cases.context
-    resources = [context.new_id() for _ in range(min(RESOURCES, count))]
-    for begin in range(0, count, APPENDED_AT_ONCE):
-        numbers = range(begin, min(begin + APPENDED_AT_ONCE, count))
-        events = [_event(organization_id, resources[n % len(resources)], context.new_id()) for n in numbers]
-        await context.storage.write(lambda tx, events=events: tx.append(events))  # type: ignore[misc]
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ import uvloop
 from tests.processes import Installation, free_port
 from tests.receiver import Received, Receiver, receiver
 
-from benchmarks.latency import TRANSITIONS, load, prepare
+from benchmarks.changing import TRANSITIONS, load, prepare
 
 WAIT_SECONDS = 20
 DRIP_SECONDS = 60.0

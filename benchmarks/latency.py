@@ -1,146 +1,221 @@
-"""From the 2xx of a change to the receipt of its notification, on loopback, at a steady rate of changes.
+"""From the 2xx of a change to the receipt of its notification, while changes come at a rate, on both engines; and while
+a million events wait behind a dead endpoint.
 
-Compares, round by round in the same run, worker and API in one process with the two as separate processes on one
-SQLite file. The load comes through HTTP from this process, the receiver listens in it; each change is a report's
-transition. Prints a table: medians over the rounds, with the range.
+On SQLite the service is one process, as `tocsin serve` is by itself; on PostgreSQL API and worker are two. Changes
+come through HTTP, over 100 organizations with a webhook each, from an open loop (`client.py`) at random times (a
+Poisson process, the same in every round): reports go their whole way. Load, service, receiver and database are
+processes of their own; when a 2xx is read and when a notification's last byte is, is told by the one clock of this
+machine. A notification that comes before its 2xx counts less than nothing. The dead endpoint refuses connections,
+belongs to the first of the organizations, and wants the same events as the live one; its breaker is open before the
+clock starts.
 
-    python -m benchmarks.latency [--rate 50] [--seconds 10] [--rounds 3]
+    python -m benchmarks.latency [--rounds 3] [--scale 1] [--only NAME] [--json FILE]
+
+--scale: of the backlog and of the seconds of load.
 """
 
-import argparse
 import asyncio
-import json
-import tempfile
+import contextlib
+import random
+import socket
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import quantiles
+from typing import Final
 
 import httpx
-import uvloop
-from tests.api.client import INSIDE, PASSWORD, SQUARE
 from tests.processes import Installation
-from tests.receiver import receiver
 
-SETUPS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "one process": (("serve",),),
-    "two processes": (("serve", "--no-worker"), ("worker",)),
-}
-TRANSITIONS = ("accept", "hold", "progress", "close")
-WAIT_SECONDS = 30
+from benchmarks import results
+from benchmarks.bulk import City, Plan, fill
+from benchmarks.changes import Field
+from benchmarks.client import WALK, Answers, send, walk
+from benchmarks.installations import POSTGRESQL, SQLITE, Databases, databases
+from benchmarks.machine import cpu_by_part
+from benchmarks.receipts import Receiver, receiving
+from benchmarks.results import Document, Round, Rounds, Table, Wanted, interleaved, middle, spread
+
+BACKLOG: Final = 1_000_000
+SECONDS: Final = {10: 10.0, 100: 8.0, 500: 6.0}
+"""Of load in a round, by changes a second."""
+LEAST_SECONDS: Final = 2.0
+CONNECTIONS: Final = 128
+WARM: Final = 200
+"""Changes before, one after another."""
+WAIT_SECONDS: Final = 60.0
+SEED: Final = 20180227
+
+
+@dataclass(frozen=True)
+class Setup:
+    """`apart`: API and worker are processes of their own; else one, as `tocsin serve` runs them."""
+
+    engine: str
+    rate: int
+    apart: bool
+    backlog: bool = False
+
+    @property
+    def name(self) -> str:
+        processes = "two processes" if self.apart else "one process"
+        return f"{self.engine}, {processes}, {self.rate}/s{BEHIND if self.backlog else ''}"
+
+
+BEHIND: Final = ", backlog behind a dead endpoint"
+SETUPS: Final = (
+    *(Setup(POSTGRESQL, rate, apart=True) for rate in SECONDS),
+    *(Setup(SQLITE, rate, apart=False) for rate in SECONDS),
+    Setup(SQLITE, 100, apart=True),
+    Setup(POSTGRESQL, 100, apart=True, backlog=True),
+    Setup(SQLITE, 100, apart=False, backlog=True),
+)
 
 
 @dataclass
-class Round:
-    """Milliseconds of each change: how long its call took, and from its answer to its notification."""
+class Place:
+    """A filled database with its organizations."""
 
-    calls: list[float] = field(default_factory=list)
-    latencies: list[float] = field(default_factory=list)
-    answered: dict[tuple[str, str], float] = field(default_factory=dict)
-    """When each (report, state) was answered."""
+    field: Field
+    cities: Sequence[City]
 
-    def percentile(self, percent: int) -> float:
-        return quantiles(self.latencies, n=100, method="inclusive")[percent - 1]
-
-
-async def prepare(installation: Installation, hook: str, reports: int) -> tuple[dict[str, str], list[str]]:
-    """A city with a webhook and new reports: its headers, and the reports' ids."""
-    made = await asyncio.to_thread(installation.organization)
-    headers = {"Authorization": f"Bearer {made['token']}"}
-    path = f"/organizations/{made['organization']}"
-    async with httpx.AsyncClient(base_url=installation.url, timeout=30) as http:
-        account = {"email": "ada@example.org", "password": PASSWORD}
-        (await http.post("/security/register", json=account)).raise_for_status()
-        login = (await http.post("/security/login", json={"login": account["email"], "password": PASSWORD})).json()
-        person = {"Authorization": f"Bearer {login['accessToken']}"}
-        place = {"name": "Centre", "polygon": SQUARE}
-        (await http.post(f"{path}/places", json=place, headers=headers)).raise_for_status()
-        for _ in range(reports):
-            (await http.post("/feedbacks/issues", json={"geo": INSIDE}, headers=person)).raise_for_status()
-        body = {"event": "reportStateChanged", "payloadUrl": hook, "maxInFlight": 50}
-        (await http.post(f"{path}/webhooks", json=body, headers=headers)).raise_for_status()
-        ids: list[str] = []
-        while len(ids) < reports:
-            page = await http.get(f"{path}/reports?limit=100&page={len(ids) // 100 + 1}", headers=headers)
-            ids += [one["id"] for one in page.json()["_embedded"]["items"]]
-    return headers, ids
+    async def down(self, installation: Installation) -> None:
+        """Wait until the dead endpoint is known to be down."""
+        city = self.cities[0]
+        headers = {"Authorization": f"Bearer {city.token}"}
+        async with httpx.AsyncClient(base_url=installation.url, headers=headers) as http:
+            async with asyncio.timeout(WAIT_SECONDS):
+                while True:
+                    status = (await http.get(f"/webhooks/{city.dead}/status")).raise_for_status().json()
+                    if "is down" in status.get("reason", ""):
+                        return
+                    await asyncio.sleep(0.1)
 
 
-async def load(url: str, headers: dict[str, str], reports: Sequence[str], rate: float, count: int) -> Round:
-    """Changes at an even rate; each is matched with its notification by report and state."""
-    result = Round()
-    loop = asyncio.get_running_loop()
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
-
-        async def change(number: int) -> None:
-            report = reports[number % len(reports)]
-            transition = TRANSITIONS[number // len(reports)]
-            began = loop.time()
-            answer = await http.post(f"/reports/{report}/workflow/transition", json={"transition": transition})
-            answer.raise_for_status()
-            result.answered[report, answer.json()["state"]] = loop.time()
-            result.calls.append((loop.time() - began) * 1000)
-
-        began, tasks = loop.time(), []
-        for number in range(count):
-            await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
-            tasks.append(asyncio.create_task(change(number)))
-        await asyncio.gather(*tasks)
-    return result
-
-
-async def one_round(setup: str, rate: float, seconds: float) -> Round:
-    """A new database, its processes, and the load."""
-    count = int(rate * seconds)
-    async with receiver() as there:
-        with tempfile.TemporaryDirectory() as directory:
-            installation = Installation(Path(directory))
-            try:
-                first, *others = SETUPS[setup]
-                await installation.serve(*first[1:])
-                for other in others:
-                    installation.start(*other)
-                headers, reports = await prepare(installation, there.url, -(-count // len(TRANSITIONS)))
-                result = await load(installation.url, headers, reports, rate, count)
-                await there.wait_for(count, WAIT_SECONDS)
-            finally:
-                installation.kill()
-    for one in there.received:
-        payload = json.loads(one.body)["payload"]
-        answered = result.answered[payload["id"], payload["state"]]
-        result.latencies.append((one.at - answered) * 1000)
-    return result
+def one_round(
+    setup: Setup, place: Place, kept: Databases, receiver: Receiver, directory: Path, seconds: float
+) -> Round:
+    installation = Installation(directory, more=place.field.environment)
+    try:
+        asyncio.run(_start(setup, installation, place))
+        warm = send([installation.port], 1, walk(place.field.take(WARM), WARM)).checked()
+        receiver.wait_for({key for key, *_ in warm.changes}, WAIT_SECONDS)
+        api, *workers = (one.pid for one in installation.processes)
+        watched = {"api": [api], "worker": workers, "database": [kept.server_process]}
+        at = arrivals(setup.rate, seconds)
+        before = cpu_by_part(watched)
+        answers = send([installation.port], CONNECTIONS, walk(place.field.take(len(at)), len(at)), at).checked()
+        received = receiver.wait_for({key for key, *_ in answers.changes}, WAIT_SECONDS)
+        after = cpu_by_part(watched)
+        for process in list(installation.processes):
+            asyncio.run(installation.stop(process))
+    finally:
+        installation.kill()
+    assert not answers.unanswered, f"{answers.unanswered} changes had no answer"
+    each = {f"{part}_us": (after[part] - before[part]) / len(at) * 1e6 for part in watched}
+    if setup.engine == SQLITE:
+        each["database_us"] = 0.0
+    return measured(answers, received) | each
 
 
-def table(rounds: dict[str, list[Round]], rate: float) -> str:
-    """Medians over the rounds, and their range."""
-    lines = [
-        f"latency from the 2xx to the receipt, SQLite, {rate:g} changes a second, ms (median of rounds, range)",
-        f"{'setup':<15} {'p50':>18} {'p95':>18} {'p99':>18} {'call p50':>18}",
-    ]
-    for setup, found in rounds.items():
-        columns = [[one.percentile(percent) for one in found] for percent in (50, 95, 99)]
-        columns.append([median(one.calls) for one in found])
-        cells = [f"{median(values):.1f} ({min(values):.1f}-{max(values):.1f})" for values in columns]
-        lines.append(f"{setup:<15} " + " ".join(f"{cell:>18}" for cell in cells))
-    return "\n".join(lines)
+async def _start(setup: Setup, installation: Installation, place: Place) -> None:
+    await installation.serve(*(("--no-worker",) if setup.apart else ()))
+    if setup.apart:
+        installation.start("worker")
+    if setup.backlog:
+        await place.down(installation)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rate", type=float, default=50, help="changes a second")
-    parser.add_argument("--seconds", type=float, default=10, help="of load in each round")
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    rounds: dict[str, list[Round]] = {setup: [] for setup in SETUPS}
-    began = time.monotonic()
-    for _ in range(arguments.rounds):
-        for setup, found in rounds.items():
-            found.append(uvloop.run(one_round(setup, arguments.rate, arguments.seconds)))
-    print(table(rounds, arguments.rate))
-    print(f"{arguments.rounds} rounds, interleaved, in {time.monotonic() - began:.0f} s")
+def arrivals(rate: int, seconds: float) -> list[float]:
+    """When changes come, in seconds: as from many people who don't know of each other."""
+    chance, at, now = random.Random(SEED), [], 0.0
+    while (now := now + chance.expovariate(rate)) < seconds:
+        at.append(now)
+    return at
+
+
+def measured(answers: Answers, received: Mapping[str, float]) -> dict[str, float]:
+    latencies = [(received[key] - answered) * 1000 for key, _, _, answered in answers.changes]
+    cuts = quantiles(latencies, n=100, method="inclusive")
+    calls = quantiles([(answered - due) * 1000 for _, due, _, answered in answers.changes], n=100, method="inclusive")
+    return {
+        "p50_ms": cuts[49],
+        "p95_ms": cuts[94],
+        "p99_ms": cuts[98],
+        "most_ms": max(latencies),
+        "call_p50_ms": calls[49],
+        "call_p99_ms": calls[98],
+        "answered_per_second": len(answers.changes) / answers.seconds,
+    }
+
+
+def measure(wanted: Wanted) -> Rounds:
+    chosen = wanted.chosen(SETUPS, lambda setup: setup.name)
+    seconds = {rate: max(LEAST_SECONDS, seconds * min(wanted.scale, 3.0)) for rate, seconds in SECONDS.items()}
+    with databases(wanted.directory) as kept, receiving() as receiver, refusing() as dead:
+        places = {}
+        for engine, backlog in {(one.engine, one.backlog): None for one in chosen}:
+            sharing = [one for one in chosen if (one.engine, one.backlog) == (engine, backlog)]
+            changes = sum(len(arrivals(one.rate, seconds[one.rate])) + WARM + 2 * len(WALK) for one in sharing)
+            reports = -(-changes * wanted.rounds // len(WALK) // 100)
+            plan = Plan(reports=reports + 1)
+            if backlog:
+                plan = Plan(reports=reports + 1, events=wanted.times(BACKLOG), dead=f"{dead}/dead")
+            environment = kept.new(engine) | {"TOCSIN_RATE_LIMITS": "off"}
+            began = time.monotonic()
+            cities = asyncio.run(fill(environment, plan, receiver.url))
+            print(f"filled in {time.monotonic() - began:.0f} s: {plan}", flush=True)
+            places[engine, backlog] = Place(Field.of(environment, cities), cities)
+
+        def one(setup: Setup, _: int) -> Round:
+            place = places[setup.engine, setup.backlog]
+            return one_round(setup, place, kept, receiver, wanted.directory, seconds[setup.rate])
+
+        return interleaved(wanted.rounds, chosen, lambda setup: setup.name, one)
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[str]:
+    """A URL where connections are refused: the port is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def tables(document: Document) -> list[Table]:
+    columns = (
+        "setup",
+        "p50, ms",
+        "p95, ms",
+        "p99, ms",
+        "p50, p99 to without",
+        "call p99, ms",
+        "API µs",
+        "worker µs",
+        "database µs",
+    )
+    lines = []
+    for name, rounds in document.setups.items():
+        base = document.setups.get(name.removesuffix(BEHIND), ())
+        ratio = ""
+        if name.endswith(BEHIND) and base:
+            ratio = ", ".join(f"{middle(rounds, key) / middle(base, key):.2f}" for key in ("p50_ms", "p99_ms"))
+        lines.append(
+            (
+                name,
+                *(spread(rounds, key, ".1f") for key in ("p50_ms", "p95_ms", "p99_ms")),
+                ratio,
+                f"{middle(rounds, 'call_p99_ms'):.0f}",
+                *(f"{middle(rounds, key):,.0f}" for key in ("api_us", "worker_us", "database_us")),
+            )
+        )
+    note = (
+        f"Backlog: {document.scale * BACKLOG:,.0f} events. A call's time counts from when it should have been made. "
+        "CPU µs for each change with its delivery; on SQLite the database is a part of the API's process."
+    )
+    return [Table("From the 2xx of a change to the receipt of its notification", columns, lines, note)]
 
 
 if __name__ == "__main__":
-    main()
+    results.main(__doc__, measure, tables)

@@ -14,7 +14,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -79,6 +79,21 @@ def _ticks(process_id: int, fields: int) -> int:
 def memory_bytes(process_id: int) -> int:
     """Resident memory."""
     return int(Path(f"/proc/{process_id}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak_bytes(process_id: int) -> int:
+    """The most memory that the process has had resident."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process_id}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def cpu_by_part(watched: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    """Seconds so far of each part's processes; the database is its server with all that it has started."""
+    return {
+        name: sum(cpu_seconds(one, descendants=name == "database") for one in processes)
+        for name, processes in watched.items()
+    }
 
 
 @dataclass
