@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from tocsin import __version__
-from tocsin.api import errors
+from tocsin.api import dispatch, errors
 from tocsin.api.body import JsonRoute
 from tocsin.api.routes import (
     audit,
@@ -59,5 +59,6 @@ def create_application(use_cases: UseCases) -> FastAPI:
     app.state.use_cases = use_cases
     errors.install(app)
     for router in ROUTERS:
-        app.include_router(router)
+        app.router.routes.extend(router.routes)
+    dispatch.install(app)
     return app

@@ -73,7 +73,8 @@ Text255 = Annotated[str, BeforeValidator(_text), StringConstraints(strict=True, 
 Text4000 = Annotated[str, BeforeValidator(_text), StringConstraints(strict=True, max_length=4000)]
 
 
-def use_cases(request: Request) -> UseCases:
+async def use_cases(request: Request) -> UseCases:
+    """Not a plain function: those are called in a thread."""
     found = request.app.state.use_cases
     assert isinstance(found, UseCases)
     return found

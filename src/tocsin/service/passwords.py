@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -18,7 +19,6 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher = RFC_9106_LOW_MEMORY) -> None:
         self._hasher = hasher
         self._executor = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="passwords")
-        self._nobody = hasher.hash("nobody has this password")
 
     async def hash(self, password: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._hasher.hash, password)
@@ -26,11 +26,17 @@ class Passwords:
     async def matches(self, known: str | None, password: str) -> bool:
         """Whether it is the password; takes as long where there is none to compare with."""
         loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._executor, self._verify, known or self._nobody, password)
+        right = await loop.run_in_executor(self._executor, self._verify, known, password)
         return right and known is not None
 
-    def _verify(self, known: str, password: str) -> bool:
+    @cached_property
+    def _nobody(self) -> str:
+        """Made when it is first needed, which takes much memory: who only delivers does without."""
+        return self._hasher.hash("nobody has this password")
+
+    def _verify(self, known: str | None, password: str) -> bool:
+        nobody = self._nobody
         try:
-            return self._hasher.verify(known, password)
+            return self._hasher.verify(known or nobody, password)
         except (VerificationError, InvalidHashError):
             return False
