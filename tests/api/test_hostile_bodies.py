@@ -49,6 +49,7 @@ async def routes(admin: Person) -> list[tuple[str, str]]:
         "webhook": webhook["id"],
         "category": category["id"],
         "person": admin.id,
+        "place": (await admin.get("/places"))["_embedded"]["items"][0]["id"],
         "token": NIL,
     }
     return [

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.api.client import SQUARE
 from tocsin.domain import geometry
 from tocsin.domain.errors import Invalid
+from tocsin.domain.polygons import rings_of
 from tocsin.domain.resources import Point
 
 OUTER = [[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0], [0.0, 0.0]]
@@ -19,18 +20,18 @@ FEATURE = {"type": "Feature", "properties": {}, "geometry": GEOJSON}
 
 def test_the_documented_form_and_geojson_mean_the_same() -> None:
     points = [{"longitude": longitude, "latitude": latitude} for longitude, latitude in OUTER]
-    documented = geometry.rings_of({"rings": [{"points": points}], "srid": 4326})
-    assert documented == geometry.rings_of({"type": "Polygon", "coordinates": [OUTER]})
+    documented = rings_of({"rings": [{"points": points}], "srid": 4326})
+    assert documented == rings_of({"type": "Polygon", "coordinates": [OUTER]})
     collection = {"type": "FeatureCollection", "features": [FEATURE]}
-    assert geometry.rings_of(collection) == geometry.rings_of(FEATURE) == geometry.rings_of(GEOJSON)
+    assert rings_of(collection) == rings_of(FEATURE) == rings_of(GEOJSON)
 
 
 def test_an_open_ring_is_closed() -> None:
-    assert geometry.rings_of({"type": "Polygon", "coordinates": [OUTER[:-1]]})[0][-1] == (0.0, 0.0)
+    assert rings_of({"type": "Polygon", "coordinates": [OUTER[:-1]]})[0][-1] == (0.0, 0.0)
 
 
 def test_a_hole_is_outside_and_the_border_inside() -> None:
-    rings = geometry.rings_of(GEOJSON)
+    rings = rings_of(GEOJSON)
     assert geometry.contains(rings, Point(1, 1))
     assert geometry.contains(rings, Point(0, 5))
     assert not geometry.contains(rings, Point(5, 5))
@@ -38,8 +39,8 @@ def test_a_hole_is_outside_and_the_border_inside() -> None:
 
 
 def test_polygons_cover_one_another() -> None:
-    big = geometry.rings_of({"type": "Polygon", "coordinates": [OUTER]})
-    small = geometry.rings_of({"type": "Polygon", "coordinates": [HOLE]})
+    big = rings_of({"type": "Polygon", "coordinates": [OUTER]})
+    small = rings_of({"type": "Polygon", "coordinates": [HOLE]})
     assert geometry.covers(big, small)
     assert not geometry.covers(small, big)
     assert geometry.area(big) == 100
@@ -76,7 +77,7 @@ def _point(longitude: Any, latitude: Any) -> dict[str, Any]:
 )
 def test_a_wrong_polygon_is_refused_with_the_path(polygon: Any, path: str) -> None:
     with pytest.raises(Invalid) as raised:
-        geometry.rings_of(polygon)
+        rings_of(polygon)
     assert raised.value.violations[0].path == path
 
 
@@ -89,7 +90,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_nothing_but_a_polygon_or_a_refusal_comes_of_any_json(polygon: Any) -> None:
     try:
-        rings = geometry.rings_of(polygon)
+        rings = rings_of(polygon)
     except Invalid:
         return
     assert rings[0][0] == rings[0][-1]

@@ -1,7 +1,7 @@
 """Feedback: posted, matched to organizations, and delivered as reports, in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import ColumnElement, or_, true
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, or_, true
 from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.events import Event
-from tocsin.domain.matching import Candidate, Match, match
+from tocsin.domain.matching import Match, match
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Feedback, Point, Progression, Report
 from tocsin.domain.roles import Permission, allows
@@ -17,13 +17,13 @@ from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import places
+from tocsin.storage import place_index, places
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import feedbacks as table
 
 MATCHES_MAX: Final = 100
-"""Organizations that one feedback may reach."""
+"""Organizations that one feedback may reach: the oldest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +136,13 @@ async def _match(tx: Reading, new: NewFeedback, agent_of: str | None) -> Match:
         raise Invalid(Violation("category", "There is no such category."))
     if new.business_activity_id is not None and await places.find_activity(tx, new.business_activity_id) is None:
         raise Invalid(Violation("businessActivity", "There is no such business activity."))
-    around = await places.containing(tx, new.point)
-    candidates = {place.organization_id: Candidate(place.organization_id, activity) for place, activity in around}
-    return match(
-        list(candidates.values())[:MATCHES_MAX],
+    matched = match(
+        await place_index.takers(tx, new.point),
         category_organization_id=None if category is None else category.organization_id,
         business_activity_id=new.business_activity_id,
         agent_of=agent_of,
     )
+    return replace(matched, organization_ids=matched.organization_ids[:MATCHES_MAX])
 
 
 async def _visible(tx: Reading, caller: Caller | None, feedback: Feedback) -> bool:

@@ -14,7 +14,7 @@ from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import heads, logs, members, organizations, people, tokens
 from tocsin.storage.statements import Query
 
-_LOCK = Query(select(organizations.c.id).where(organizations.c.id == bindparam("id")).with_for_update())
+_LOCK = Query(select(organizations.c.id).where(organizations.c.id == bindparam("id")).with_for_update(key_share=True))
 _ORGANIZATION = Query(select(organizations).where(organizations.c.id == bindparam("id")))
 _MEMBER = Query(select(members).where(members.c.id == bindparam("id")))
 _MEMBERSHIPS = Query(select(members).where(members.c.person_id == bindparam("person_id")))
@@ -68,7 +68,10 @@ async def find(tx: Reading, organization_id: str) -> Organization | None:
 
 
 async def lock(tx: Writing, organization_id: str) -> None:
-    """Until the end of the transaction: whoever counts what an organization has counts alone."""
+    """Until the end of the transaction: whoever counts or nests what an organization has does it alone.
+
+    Others may still refer to the organization: reports come in meanwhile.
+    """
     await tx.row(_LOCK, id=organization_id)
 
 
