@@ -1,8 +1,8 @@
 """Cells of the world, by which the places around a point are found without looking at the others.
 
 The world is one cell of level 0; each cell has four children of the next level. A place is covered by a few cells,
-coarse ones where it is large; a point lies in one cell of each level. So the places that may contain a point are those with
-one of LEVEL_MAX + 1 cells: a handful of probes of any index, on any engine.
+coarse ones where it is large; a point lies in one cell of each level. So the places that may contain a point are those
+with one of LEVEL_MAX + 1 cells: a handful of probes of any index, on any engine.
 
 A cell is a number: the path of quarters from level 0 down (two bits each), a one, and zeros for the levels that it
 leaves out. Those of one level sort along the Z curve, so that what lies together is stored together. Cells are half
@@ -61,7 +61,9 @@ def cover(rings: Rings) -> tuple[Cell, ...]:
     polygon = shape(rings)
     shapely.prepare(polygon)
     finest = _finest(rings)
-    waiting, kept, whole = deque([(0, 0, 0)]), [], []
+    waiting: deque[Spot] = deque([(0, 0, 0)])
+    kept: list[Spot] = []
+    whole: list[Spot] = []
     while waiting:
         spot = waiting.popleft()
         if spot[0] >= finest:
