@@ -193,9 +193,8 @@ async def test_feedback_reaches_those_whose_place_contains_its_point(service: Se
         ((-0.6, 44.4), {bordeaux.id, lyon.id}),
         ((0.0, 45.0), {bordeaux.id, lyon.id}),
     ):
-        found = await bordeaux.admin.get(
-            f"/organizations?geo_point=%2B{point[1]}{point[0]:+}".replace("+0.0", "%2B0.0")
-        )
+        near = {"geo_point": f"{point[1]:+}{point[0]:+}"}
+        found = (await bordeaux.admin.call("GET", "/organizations", params=near)).json()
         assert {one["id"] for one in found["_embedded"]["items"]} == organizations, point
         feedback = await bordeaux.admin.post("/feedbacks/issues", at(*point))
         listed = [await one.admin.get(f"/organizations/{one.id}/reports") for one in (bordeaux, lyon)]

@@ -69,7 +69,7 @@ def _point(longitude: Any, latitude: Any) -> dict[str, Any]:
         ({"rings": SQUARE["rings"], "srid": 3857}, "polygon.srid"),
         ({"rings": SQUARE["rings"], "srid": []}, "polygon.srid"),
         ({"rings": [{"points": [_point(0, 0), _point(1, 1)]}]}, "polygon.rings[0]"),
-        ({"rings": [*SQUARE["rings"], {"points": [_point(0, 0)]}]}, "polygon.rings[1]"),
+        ({"rings": [{"points": [_point(*one) for one in OUTER]}, {"points": [_point(0, 0)]}]}, "polygon.rings[1]"),
         ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1]]]}, "polygon.coordinates[0]"),
         ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [2, 2]]]}, "polygon.coordinates[0]"),
         ({"type": "Polygon", "coordinates": [[[0]]]}, "polygon.coordinates[0][0]"),

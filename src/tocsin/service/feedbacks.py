@@ -113,7 +113,7 @@ class Feedbacks:
         organization_id: str | None,
         paging: Paging,
     ) -> Page[Feedback]:
-        conditions = [table.c.state.in_(states), table.c.public.in_(public), _visible_to(caller)]
+        conditions = [table.c.state.in_(states), table.c.public.in_(public), visible_to(caller)]
         if category_id is not None:
             conditions.append(table.c.category_id == category_id)
         if organization_id is not None:
@@ -153,7 +153,8 @@ async def _visible(tx: Reading, caller: Caller | None, feedback: Feedback) -> bo
     return caller.person_id == feedback.reporter_id or caller.belongs(*await stored.holders(tx, feedback.id))
 
 
-def _visible_to(caller: Caller | None) -> ColumnElement[bool]:
+def visible_to(caller: Caller | None) -> ColumnElement[bool]:
+    """Public feedback, one's own, and that of which an organization of the caller's holds a report."""
     if caller is None:
         return table.c.public == true()
     own = stored.held_by(tuple(caller.roles))
