@@ -106,9 +106,9 @@ async def test_a_member_is_added_once_changed_and_removed(service: Service, bord
     lyon = await city(await person(service.http, "lyon@example.org"), "Lyon")
     foreign = path.replace(bordeaux.id, lyon.id)
     for method in ("GET", "PATCH", "DELETE"):
-        body = {"roles": []} if method == "PATCH" else None
-        assert await status(lyon.admin, method, foreign, body) == 404
-        assert await status(lyon.admin, method, path, body) == 404
+        changes: Any = {"roles": []} if method == "PATCH" else None
+        assert await status(lyon.admin, method, foreign, changes) == 404
+        assert await status(lyon.admin, method, path, changes) == 404
     assert await status(bordeaux.admin, "DELETE", path) == 204
     assert await status(bordeaux.admin, "GET", path) == 404
     assert await status(bordeaux.admin, "DELETE", path) == 404

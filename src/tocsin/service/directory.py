@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement
 
 from tocsin.domain import geometry
+from tocsin.domain.business_activities import SEEDED
 from tocsin.domain.errors import Conflict, Forbidden, NotFound
 from tocsin.domain.nesting import Area, put_in, taken_out
 from tocsin.domain.page import Page, Paging
@@ -20,22 +21,6 @@ from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import categories as categories_table
 from tocsin.storage.schema import places as places_table
 
-SEEDED: Final = tuple(
-    BusinessActivity(f"0190b6a0-0000-7000-8000-{number:012d}", name, alternate_name)
-    for number, (name, alternate_name) in enumerate(
-        (
-            ("Buildings", "Bâtiments"),
-            ("Green spaces", "Espaces verts"),
-            ("Public lighting", "Éclairage public"),
-            ("Roads", "Voirie"),
-            ("Waste", "Déchets"),
-            ("Water", "Eau"),
-        ),
-        start=1,
-    )
-)
-"""What every installation begins with; their ids are the same everywhere."""
-
 PLACES_MAX: Final = 10_000
 """Places of one organization: one that holds all the others can still get another shape in a second or two."""
 
@@ -45,19 +30,29 @@ class Directory:
         self._context = context
 
     async def seed(self) -> None:
-        """Put in the business activities that are missing."""
+        """Put in the business activities that are missing, and the schemas that came later than their activities."""
 
         async def insert(tx: Writing) -> None:
-            known = {one.id for one in await places.activities(tx)}
+            known = {one.id: one for one in await places.activities(tx)}
             for one in SEEDED:
                 if one.id not in known:
                     await places.insert_activity(tx, one)
+                elif not known[one.id].metadata_schema["properties"]:
+                    await places.set_schema(tx, one.id, one.metadata_schema)
 
         await self._context.storage.write(insert)
 
-    async def business_activities(self) -> Sequence[BusinessActivity]:
+    async def business_activities(self, organization_id: str | None, at: Point | None) -> Sequence[BusinessActivity]:
+        """By name. `organization_id`: only its own; `at`: only those of organizations with a place around the point."""
         async with self._context.storage.read() as tx:
-            return await places.activities(tx)
+            found = await places.activities(tx)
+            if organization_id is not None:
+                organization = await organizations.find(tx, organization_id)
+                found = [one for one in found if organization and one.id == organization.business_activity_id]
+            if at is not None:
+                around = {one.business_activity_id for one in await place_index.takers(tx, at)}
+                found = [one for one in found if one.id in around]
+            return found
 
     async def business_activity(self, activity_id: str) -> BusinessActivity:
         async with self._context.storage.read() as tx:

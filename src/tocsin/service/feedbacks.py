@@ -1,7 +1,7 @@
 """Feedback: posted, matched to organizations, and delivered as reports, in one transaction."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import ColumnElement, or_, true
@@ -10,6 +10,7 @@ from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.events import Event
 from tocsin.domain.matching import Match, match
+from tocsin.domain.metadata import Schema, Value, checked
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Feedback, Point, Progression, Report
 from tocsin.domain.roles import Permission, allows
@@ -35,7 +36,7 @@ class NewFeedback:
     business_activity_id: str | None = None
     description: str | None = None
     pro_mode: bool = False
-    metadata: dict[str, str] | None = None
+    metadata: Mapping[str, Value] = field(default_factory=dict)
 
 
 class Feedbacks:
@@ -50,6 +51,7 @@ class Feedbacks:
         agent_of = _agent_of(caller) if new.pro_mode else None
 
         async def deliver(tx: Writing) -> Feedback:
+            metadata = checked(await _schema(tx, new), new.metadata)
             matched = await _match(tx, new, agent_of)
             now = self._context.clock.now()
             state, checkpoints = delivered_feedback(matched.organization_ids[0], now)
@@ -67,7 +69,7 @@ class Feedbacks:
                 category_id=new.category_id,
                 business_activity_id=new.business_activity_id,
                 pro_mode=new.pro_mode,
-                metadata=new.metadata or {},
+                metadata=metadata,
             )
             await stored.insert_feedback(tx, feedback)
             await self._report(tx, feedback, matched, now)
@@ -130,12 +132,20 @@ def _agent_of(caller: Caller) -> str:
     raise Forbidden("Only agents post in pro mode.")
 
 
+async def _schema(tx: Reading, new: NewFeedback) -> Schema:
+    """What the feedback's metadata must meet: nothing, where it names no business activity."""
+    if new.business_activity_id is None:
+        return {}
+    activity = await places.find_activity(tx, new.business_activity_id)
+    if activity is None:
+        raise Invalid(Violation("businessActivity", "There is no such business activity."))
+    return activity.metadata_schema
+
+
 async def _match(tx: Reading, new: NewFeedback, agent_of: str | None) -> Match:
     category = None if new.category_id is None else await places.find_category(tx, new.category_id)
     if new.category_id is not None and category is None:
         raise Invalid(Violation("category", "There is no such category."))
-    if new.business_activity_id is not None and await places.find_activity(tx, new.business_activity_id) is None:
-        raise Invalid(Violation("businessActivity", "There is no such business activity."))
     matched = match(
         await place_index.takers(tx, new.point),
         category_organization_id=None if category is None else category.organization_id,

@@ -1,6 +1,7 @@
 """Categories, business activities and places. Where places are: `place_index.py`."""
 
 import json
+from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, func, select
 
@@ -76,6 +77,10 @@ async def insert_activity(tx: Writing, one: BusinessActivity) -> None:
             "metadata_schema": json.dumps(one.metadata_schema),
         },
     )
+
+
+async def set_schema(tx: Writing, activity_id: str, schema: dict[str, Any]) -> None:
+    await tx.update(business_activities, activity_id, {"metadata_schema": json.dumps(schema)})
 
 
 # Categories

@@ -32,8 +32,11 @@ PARENTS_MAX = 100
     tags=["business activities"],
     responses=answers(name="BusinessActivity", page=True),
 )
-async def list_business_activities(request: Request, tocsin: Tocsin, _: KnownCaller, paging: Pages) -> Response:
-    everything = await tocsin.directory.business_activities()
+async def list_business_activities(
+    request: Request, tocsin: Tocsin, _: KnownCaller, paging: Pages, geo: Geo, organization: Id | None = None
+) -> Response:
+    """By name: all were there from the beginning, so that `order`, `after` and `before` tell none from another."""
+    everything = await tocsin.directory.business_activities(organization, geo)
     part = everything[paging.offset : paging.offset + paging.limit]
     return page(request, tocsin.hal, Page(part, len(everything), paging), tocsin.hal.business_activity)
 
@@ -66,7 +69,7 @@ async def get_metadata_schema(request: Request, tocsin: Tocsin, _: KnownCaller, 
 class CategoryPatch(Input):
     name: Name | None = None
     color: Color | None = None
-    icon: Text255 | None = None
+    icon: Name | None = None
     identification_number: Text255 | None = Field(None, alias="identificationNumber")
 
 
