@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from tocsin.domain.metadata import FORMATS, OPERATORS, TYPES
 from tocsin.domain.polygons import RINGS_MAX
 
 _DEGREES: Final = {"longitude": {"minimum": -180, "maximum": 180}, "latitude": {"minimum": -90, "maximum": 90}}
@@ -68,3 +69,51 @@ POLYGON: Final = {
         {"type": "Polygon", "coordinates": [[[-0.6, 44.8], [-0.5, 44.8], [-0.5, 44.9], [-0.6, 44.8]]]},
     ],
 }
+
+_TEXT: Final = {"type": "string"}
+_TEXTS: Final = {"type": "array", "items": _TEXT}
+_CHOICE: Final = {
+    "type": {"enum": ["string", "array", *TYPES], "description": "string where there is none"},
+    "title": _TEXT,
+    "description": _TEXT,
+    "enum": _TEXTS,
+    "format": {"type": "string", "description": f"checked: {', '.join(FORMATS)}"},
+    "minItems": {"type": "integer"},
+    "maxItems": {"type": "integer"},
+    "default": {"type": "string", "description": "for a form; nobody fills it in"},
+    "propertyOrder": {"type": "integer"},
+}
+_CONDITION: Final = {
+    "type": "object",
+    "required": ["operator", "path", "value"],
+    "properties": {
+        "operator": {"enum": list(OPERATORS)},
+        "path": {"type": "string", "description": "the name of another property"},
+        "value": _TEXTS,
+    },
+}
+_CHOICES: Final = {"type": "array", "items": {"type": "object", "properties": _CHOICE}}
+_PROPERTY: Final = {
+    "type": "object",
+    "properties": {
+        **_CHOICE,
+        "conditions": {
+            "type": "object",
+            "description": "the property is asked for only where all of them hold",
+            "properties": {"allOf": {"type": "array", "items": _CONDITION}},
+        },
+        "items": {"type": "object", "properties": {"oneOf": _CHOICES}},
+    },
+}
+_PROPERTIES: Final = {"type": "object", "additionalProperties": _PROPERTY}
+
+BY_HAND: Final[dict[tuple[str, str], dict[str, Any]]] = {
+    ("BusinessActivity", "metadataSchema"): {
+        "type": "object",
+        "required": ["required", "properties"],
+        "properties": {"required": _TEXTS, "properties": _PROPERTIES},
+    },
+    ("MetadataSchema", "required"): _TEXTS,
+    ("MetadataSchema", "properties"): _PROPERTIES,
+}
+"""By resource and member: in the stead of what the examples tell."""
