@@ -25,9 +25,9 @@ from tests.postgres import cluster, database, make_template
 
 from tocsin import app
 from tocsin.clock import SystemClock
-from tocsin.domain.cells import cover
 from tocsin.domain.geometry import Rings
 from tocsin.domain.ids import uuid7
+from tocsin.domain.place_cells import cover
 from tocsin.domain.resources import Point
 from tocsin.settings import load
 from tocsin.storage import place_index

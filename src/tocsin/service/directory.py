@@ -165,7 +165,7 @@ class Directory:
             conditions.append(places_table.c.contained_in_place_id.in_(parents))
         async with self._context.storage.read() as tx:
             if at is not None:
-                around = await place_index.containing(tx, at)
+                around = await places.containing(tx, at)
                 conditions.append(places_table.c.id.in_({place.id for place, _ in around}))
             return await places.places_page(tx, conditions, wanted, paging)
 

@@ -14,7 +14,7 @@ from tocsin.service.authentication import TOKEN_BYTES, TOKEN_PREFIX, Authenticat
 from tocsin.service.caller import OPERATOR, Caller
 from tocsin.service.context import Context
 from tocsin.storage import organizations as stored
-from tocsin.storage import people, place_index, places
+from tocsin.storage import people, places
 from tocsin.storage.collections import given
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import organizations as table
@@ -119,7 +119,7 @@ class Organizations:
             conditions.append(table.c.id == only)
         async with self._context.storage.read() as tx:
             if at is not None:
-                around = await place_index.containing(tx, at)
+                around = await places.containing(tx, at)
                 conditions.append(table.c.id.in_({place.organization_id for place, _ in around}))
             return await stored.organizations_page(tx, conditions, wanted, paging)
 

@@ -1,7 +1,8 @@
 """Places by where they are: around a point, of every organization at once; around and inside one another, of one.
 
-A place is written with its cells (`domain/cells.py`) and its area. One without an area comes from a node that knows no
-cells yet, or from before there were any: it is found by its bounding box, until housekeeping has given it cells.
+A place is written with its cells (`domain/place_cells.py`) and its area. One without an area comes from a node that
+knows no cells yet, or from before there were any: it is found by its bounding box, until housekeeping has given it
+cells.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,15 +13,15 @@ import orjson
 from sqlalchemy import and_, bindparam, case, delete, null, or_, select, union_all, update
 
 from tocsin.domain import geometry
-from tocsin.domain.cells import LEVEL_MAX, cells_at, cover
 from tocsin.domain.matching import Candidate
 from tocsin.domain.nesting import Area, Rank, rank
+from tocsin.domain.place_cells import LEVEL_MAX, cells_at, cover
 from tocsin.domain.resources import Point
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import organizations, place_cells, places
 from tocsin.storage.statements import Query
 
-BATCH: Final = 50
+BATCH: Final = 20
 """Places given cells in one transaction."""
 IDS_MAX: Final = 500
 """In one statement."""

@@ -167,3 +167,6 @@ async def places_page(
     tx: Reading, conditions: list[ColumnElement[bool]], wanted: dict[str, str | None], paging: Paging
 ) -> Page[Place]:
     return await page(tx, places, [*conditions, *search(places, wanted)], paging, place)
+
+
+containing = place_index.containing

@@ -204,7 +204,7 @@ places = Table(
 place_cells = Table(
     "place_cells",
     metadata,
-    Column("cell", BigInteger, primary_key=True),  # as `domain.cells` numbers them
+    Column("cell", BigInteger, primary_key=True),  # as `domain.place_cells` numbers them
     Column("place_id", Text, ForeignKey("places.id", ondelete="CASCADE"), primary_key=True),
     Column("whole", Boolean, nullable=False),  # nothing of the cell lies outside the place
     Index(None, "place_id"),

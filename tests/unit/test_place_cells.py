@@ -8,9 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tocsin.domain import geometry
-from tocsin.domain.cells import CELLS_MAX, LEVEL_MAX, Spot, cells_at, cover, number
 from tocsin.domain.errors import Invalid
 from tocsin.domain.geometry import Rings
+from tocsin.domain.place_cells import CELLS_MAX, LEVEL_MAX, Spot, cells_at, cover, number
 from tocsin.domain.polygons import rings_of
 from tocsin.domain.resources import Point
 
