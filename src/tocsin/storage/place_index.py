@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import and_, bindparam, case, delete, null, or_, select, union_all, update
+from sqlalchemy import and_, bindparam, case, delete, insert, null, or_, select, union_all, update
 
 from tocsin.domain import geometry
 from tocsin.domain.matching import Candidate
 from tocsin.domain.nesting import Area, Rank, rank
-from tocsin.domain.place_cells import LEVEL_MAX, cells_at, cover
+from tocsin.domain.place_cells import CELLS_MAX, LEVEL_MAX, cells_at, cover
 from tocsin.domain.resources import Point
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import organizations, place_cells, places
@@ -81,6 +81,22 @@ _INSIDE = Query(
 )
 _RINGS = Query(select(places.c.rings).where(places.c.id == bindparam("id")))
 _REMOVE_CELLS = Query(delete(place_cells).where(place_cells.c.place_id == bindparam("place_id")))
+_INSERT_CELLS = {
+    count: Query(
+        insert(place_cells).values(
+            [
+                {
+                    "cell": bindparam(f"cell{index}"),
+                    "place_id": bindparam("place_id"),
+                    "whole": bindparam(f"whole{index}"),
+                }
+                for index in range(count)
+            ]
+        )
+    )
+    for count in range(1, CELLS_MAX + 1)
+}
+"""By how many there are: one statement, and not one for each."""
 _UNINDEXED = Query(
     select(places.c.id, places.c.rings)
     .where(places.c.area.is_(None))
@@ -114,8 +130,10 @@ def located(rings: geometry.Rings) -> dict[str, Any]:
 async def write_cells(tx: Writing, place_id: str, rings: geometry.Rings) -> None:
     """In the stead of those that the place has."""
     await tx.execute(_REMOVE_CELLS, place_id=place_id)
-    for cell in cover(rings):
-        await tx.insert(place_cells, {"cell": cell.number, "place_id": place_id, "whole": cell.whole})
+    cells = cover(rings)
+    numbers = {f"cell{index}": cell.number for index, cell in enumerate(cells)}
+    wholes = {f"whole{index}": cell.whole for index, cell in enumerate(cells)}
+    await tx.execute(_INSERT_CELLS[len(cells)], place_id=place_id, **numbers, **wholes)
 
 
 async def index_some(tx: Writing) -> int:
@@ -218,4 +236,5 @@ async def _size(tx: Reading, place_id: str) -> float:
 
 
 def _areas(rows: Iterable[Row]) -> list[Area]:
-    return [Area(row["id"], rings_of(row["rings"]), row["contained_in_place_id"]) for row in rows]
+    """Their rings are lists, as they were decoded: there may be thousands."""
+    return [Area(row["id"], orjson.loads(row["rings"]), row["contained_in_place_id"]) for row in rows]
