@@ -194,17 +194,21 @@ def on_postgres(made: Records, where: Sequence[Point]) -> Measured:
             return asyncio.run(run({"TOCSIN_DATABASE_URL": url, "TOCSIN_SECRET_KEY": KEY}, where))
 
 
+ENGINES: Final = {"SQLite": on_sqlite, "PostgreSQL": on_postgres}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--places", type=int, default=100_000)
     parser.add_argument("--points", type=int, default=2000)
+    parser.add_argument("--engine", choices=list(ENGINES), action="append", help="both unless told")
     arguments = parser.parse_args()
     made, where = records(arguments.places), points(arguments.points)
     print(f"{len(made['place_cells']) / len(made['places']):.1f} cells a place; {ORGANIZATIONS} organizations; ms")
     print(f"{'engine':<11} {'found by':<15} {'places':>8} {'p50':>8} {'p95':>8} {'cpu':>8} {'takers':>8}")
-    for engine, on in (("SQLite", on_sqlite), ("PostgreSQL", on_postgres)):
+    for engine in arguments.engine or ENGINES:
         for index, rows in (("cells", made), ("bounding boxes", without_cells(made))):
-            one = on(rows, where if index == "cells" else where[: len(where) // BOXES_PART])
+            one = ENGINES[engine](rows, where if index == "cells" else where[: len(where) // BOXES_PART])
             cells = f"{one.percentile(50):>8.2f} {one.percentile(95):>8.2f} {one.cpu_milliseconds:>8.2f}"
             print(f"{engine:<11} {index:<15} {len(made['places']):>8} {cells} {one.organizations:>8.1f}", flush=True)
 

@@ -37,7 +37,7 @@ class Directory:
             for one in SEEDED:
                 if one.id not in known:
                     await places.insert_activity(tx, one)
-                elif not known[one.id].metadata_schema["properties"]:
+                elif not known[one.id].metadata_schema.get("properties"):
                     await places.set_schema(tx, one.id, one.metadata_schema)
 
         await self._context.storage.write(insert)
