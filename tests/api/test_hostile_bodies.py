@@ -50,6 +50,7 @@ async def routes(admin: Person) -> list[tuple[str, str]]:
         "category": category["id"],
         "person": admin.id,
         "feedback": report["_links"]["feedback"]["iriTemplate"]["mapping"]["feedback"],
+        "place": (await admin.get("/places"))["_embedded"]["items"][0]["id"],
         "token": NIL,
     }
     return [

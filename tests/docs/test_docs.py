@@ -9,6 +9,7 @@ import typer
 from tocsin.cli import app
 from tocsin.domain.diagram import page
 from tocsin.domain.events import Event
+from tocsin.domain.metadata import FORMATS, OPERATORS, TYPES
 from tocsin.metrics import Metrics
 from tocsin.settings import PREFIX, Settings
 
@@ -50,6 +51,14 @@ def test_every_event_is_in_the_reference() -> None:
         r"^\| `(\w+)` \| (?:Report|Operation) \|", (REFERENCE / "notifications.md").read_text(), re.MULTILINE
     )
     assert documented == list(Event)
+
+
+def test_what_a_metadata_schema_may_ask_is_in_the_reference() -> None:
+    text = (REFERENCE / "metadata.md").read_text(encoding="utf-8")
+    rows = {row[1]: row[2] for row in re.finditer(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE)}
+    assert set(re.findall(r"`([\w-]+)`", rows["format"])) == set(FORMATS)
+    assert set(re.findall(r"`([\w-]+)`", rows["type"])) - {"true", "false"} == {"string", "array", *TYPES}
+    assert [row for row in rows if row in OPERATORS] == list(OPERATORS)
 
 
 @pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])

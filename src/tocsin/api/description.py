@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from tocsin.api.examples import EXAMPLES
+from tocsin.api.schemas import BY_HAND
 from tocsin.domain import events
 from tocsin.domain.activities import LogAction, Verb
 from tocsin.domain.audit import Action
@@ -190,6 +191,8 @@ def _schema(name: str, values: list[Any]) -> dict[str, Any]:
 
 
 def _member(name: str, member: str, values: list[Any]) -> dict[str, Any]:
+    if (name, member) in BY_HAND:
+        return BY_HAND[name, member]
     if member == "details":
         return {"type": "object"}
     if member in {"mapping", "headers", "metadata"}:

@@ -7,6 +7,7 @@ import orjson
 
 from tocsin.domain.activities import Activities, Activity, ActivityGroup, LogAction, LogEntry, Verb
 from tocsin.domain.audit import Action, AuditEntry
+from tocsin.domain.business_activities import SEEDED
 from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.events import Event
 from tocsin.domain.resources import (
@@ -137,6 +138,7 @@ FEEDBACKS: Final = (
         images=(IMAGE_ID,),
     ),
 )
+_LIGHTING: Final = replace(next(one for one in SEEDED if one.name == "Public lighting"), id=ACTIVITY_ID)
 _RING: Final = ((-0.6, 44.8), (-0.5, 44.8), (-0.5, 44.9), (-0.6, 44.8))
 WEBHOOKS: Final = (
     Webhook(_id(9), ORGANIZATION_ID, Event.REPORT_CREATED, "https://cmms.example.org/hook", True, AT, AT),
@@ -250,9 +252,9 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
     ),
     "BusinessActivity": (
         HAL.business_activity(BusinessActivity(ACTIVITY_ID, "Public lighting")),
-        HAL.business_activity(BusinessActivity(ACTIVITY_ID, "Public lighting", "Éclairage public")),
+        HAL.business_activity(_LIGHTING),
     ),
-    "MetadataSchema": (HAL.business_activity_schema(BusinessActivity(ACTIVITY_ID, "Public lighting")),) * 2,
+    "MetadataSchema": (HAL.business_activity_schema(_LIGHTING),) * 2,
     "Category": (
         HAL.category(Category(CATEGORY_ID, ORGANIZATION_ID, "Lamps", "#ffcc00", None, None, AT, AT)),
         HAL.category(Category(CATEGORY_ID, ORGANIZATION_ID, "Lamps", "#ffcc00", "fa-bug", "L-1", AT, AT)),

@@ -28,14 +28,16 @@ class Permission(StrEnum):
     MANAGE_OPERATIONS = "create, assign, reset and delete operations"
     WORK_ON_OPERATIONS = "edit and transition operations assigned to oneself"
     POST_IN_PRO_MODE = "post feedback in pro mode"
+    READ_ANALYTICS = "read analytics"
+    EXPORT = "export reports"
 
 
 GRANTS: Final[dict[Role, frozenset[Permission]]] = {
     Role.ADMIN: frozenset(Permission) - {Permission.POST_IN_PRO_MODE},
     Role.AGENT: frozenset({Permission.POST_IN_PRO_MODE}),
     Role.OPERATOR: frozenset({Permission.WORK_ON_OPERATIONS}),
-    Role.ANALYTICS: frozenset(),
-    Role.EXPORT: frozenset(),
+    Role.ANALYTICS: frozenset({Permission.READ_ANALYTICS}),
+    Role.EXPORT: frozenset({Permission.EXPORT}),
 }
 
 ASSIGNABLE: Final = frozenset({Role.ADMIN, Role.OPERATOR})

@@ -1,37 +1,28 @@
 """Business activities, categories and places: what feedback is matched by."""
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement
 
 from tocsin.domain import geometry
-from tocsin.domain.errors import Forbidden, NotFound
+from tocsin.domain.business_activities import SEEDED
+from tocsin.domain.errors import Conflict, Forbidden, NotFound
+from tocsin.domain.nesting import Area, put_in, taken_out
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import BusinessActivity, Category, Place, Point
 from tocsin.domain.roles import Permission
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
-from tocsin.storage import organizations, places
+from tocsin.storage import organizations, place_index, places
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import categories as categories_table
 from tocsin.storage.schema import places as places_table
 
-SEEDED: Final = tuple(
-    BusinessActivity(f"0190b6a0-0000-7000-8000-{number:012d}", name, alternate_name)
-    for number, (name, alternate_name) in enumerate(
-        (
-            ("Buildings", "Bâtiments"),
-            ("Green spaces", "Espaces verts"),
-            ("Public lighting", "Éclairage public"),
-            ("Roads", "Voirie"),
-            ("Waste", "Déchets"),
-            ("Water", "Eau"),
-        ),
-        start=1,
-    )
-)
-"""What every installation begins with; their ids are the same everywhere."""
+PLACES_MAX: Final = 10_000
+"""Places of one organization: one that holds all the others can still get another shape in a second or two."""
 
 
 class Directory:
@@ -39,19 +30,29 @@ class Directory:
         self._context = context
 
     async def seed(self) -> None:
-        """Put in the business activities that are missing."""
+        """Put in the business activities that are missing, and the schemas that came later than their activities."""
 
         async def insert(tx: Writing) -> None:
-            known = {one.id for one in await places.activities(tx)}
+            known = {one.id: one for one in await places.activities(tx)}
             for one in SEEDED:
                 if one.id not in known:
                     await places.insert_activity(tx, one)
+                elif not known[one.id].metadata_schema.get("properties"):
+                    await places.set_schema(tx, one.id, one.metadata_schema)
 
         await self._context.storage.write(insert)
 
-    async def business_activities(self) -> Sequence[BusinessActivity]:
+    async def business_activities(self, organization_id: str | None, at: Point | None) -> Sequence[BusinessActivity]:
+        """By name. `organization_id`: only its own; `at`: only those of organizations with a place around the point."""
         async with self._context.storage.read() as tx:
-            return await places.activities(tx)
+            found = await places.activities(tx)
+            if organization_id is not None:
+                organization = await organizations.find(tx, organization_id)
+                found = [one for one in found if organization and one.id == organization.business_activity_id]
+            if at is not None:
+                around = {one.business_activity_id for one in await place_index.takers(tx, at)}
+                found = [one for one in found if one.id in around]
+            return found
 
     async def business_activity(self, activity_id: str) -> BusinessActivity:
         async with self._context.storage.read() as tx:
@@ -101,38 +102,53 @@ class Directory:
     async def create_place(
         self, caller: Caller, organization_id: str, rings: geometry.Rings, members: dict[str, Any]
     ) -> Place:
-        """Nested by containment: in the smallest place of the organization that covers it, around those it covers."""
+        """Nested by containment. Raises Conflict where the organization has PLACES_MAX already."""
 
         async def insert(tx: Writing) -> Place:
             await _may(tx, caller, Permission.MANAGE_PLACES, organization_id)
+            await organizations.lock(tx, organization_id)
+            if await places.places_count(tx, organization_id) >= PLACES_MAX:
+                raise Conflict(f"An organization has at most {PLACES_MAX} places.")
             now = self._context.clock.now()
-            near = await places.overlapping(tx, organization_id, rings)
-            around = [one for one in near if geometry.covers(one.rings, rings)]
-            parent = min(around, key=lambda one: geometry.area(one.rings), default=None)
             place = Place(
                 id=self._context.new_id(),
                 organization_id=organization_id,
                 rings=rings,
                 created_at=now,
                 updated_at=now,
-                contained_in_place_id=None if parent is None else parent.id,
                 **members,
             )
             await places.insert_place(tx, place)
-            siblings = [one for one in near if one.contained_in_place_id == place.contained_in_place_id]
-            inside = [one.id for one in siblings if one not in around and geometry.covers(rings, one.rings)]
-            if inside:
-                await places.set_parent(tx, inside, place.id)
-            return place
+            await _put_in(tx, place)
+            return await _place(tx, place.id)
 
         return await self._context.storage.write(insert)
 
+    async def change_place(
+        self, caller: Caller, place_id: str, rings: geometry.Rings | None, members: dict[str, Any]
+    ) -> Place:
+        """`rings`: a new shape, with which the place, what it held and what it holds now find their parents anew."""
+
+        async def change(tx: Writing) -> Place:
+            place = await _place(tx, place_id)
+            await _may(tx, caller, Permission.MANAGE_PLACES, place.organization_id)
+            await organizations.lock(tx, place.organization_id)
+            before = await _place(tx, place_id, lock=True)
+            after = replace(before, updated_at=self._context.clock.now(), **members)
+            if rings is None or rings == before.rings:
+                await places.save_place(tx, after, shaped=False)
+                return after
+            await _take_out(tx, before)
+            after = replace(after, rings=rings)
+            await places.save_place(tx, after, shaped=True)
+            await _put_in(tx, after)
+            return await _place(tx, place_id)
+
+        return await self._context.storage.write(change)
+
     async def place(self, place_id: str) -> Place:
         async with self._context.storage.read() as tx:
-            found = await places.find_place(tx, place_id)
-        if found is None:
-            raise NotFound("There is no such place.")
-        return found
+            return await _place(tx, place_id)
 
     async def places(
         self,
@@ -169,6 +185,29 @@ async def _category(tx: Reading, category_id: str) -> Category:
     if category is None:
         raise NotFound("There is no such category.")
     return category
+
+
+async def _place(tx: Reading, place_id: str, *, lock: bool = False) -> Place:
+    place = await places.find_place(tx, place_id, lock=lock)
+    if place is None:
+        raise NotFound("There is no such place.")
+    return place
+
+
+async def _take_out(tx: Writing, place: Place) -> None:
+    """Give the places in it the parents that they have without it."""
+    children = await place_index.children(tx, place.id)
+    if children:
+        larger = await place_index.larger(tx, place.organization_id, Area(place.id, place.rings))
+        await place_index.set_parents(tx, await asyncio.to_thread(taken_out, children, larger))
+
+
+async def _put_in(tx: Writing, place: Place) -> None:
+    """Give it its parent, and itself to those that are in it and in nothing smaller."""
+    one = Area(place.id, place.rings)
+    around = await place_index.around(tx, place.organization_id, one)
+    inside, ranks = await place_index.inside(tx, place.organization_id, one)
+    await place_index.set_parents(tx, await asyncio.to_thread(put_in, one, around, inside, ranks))
 
 
 async def _may(tx: Reading, caller: Caller, permission: Permission, organization_id: str) -> None:

@@ -1,7 +1,7 @@
 """Feedback: posted, matched to organizations, and delivered as reports, in one transaction."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn
 
 from sqlalchemy import ColumnElement, or_, true
@@ -10,7 +10,8 @@ from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.events import Event
 from tocsin.domain.guards import named, refuse_feedback_transition
-from tocsin.domain.matching import Candidate, Match, match
+from tocsin.domain.matching import Match, match
+from tocsin.domain.metadata import Schema, Value, checked
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Feedback, Point, Progression, Report
 from tocsin.domain.roles import Permission, allows
@@ -19,13 +20,13 @@ from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import places
+from tocsin.storage import place_index, places
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import feedbacks as table
 
 MATCHES_MAX: Final = 100
-"""Organizations that one feedback may reach."""
+"""Organizations that one feedback may reach: the oldest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class NewFeedback:
     business_activity_id: str | None = None
     description: str | None = None
     pro_mode: bool = False
-    metadata: dict[str, str] | None = None
+    metadata: Mapping[str, Value] = field(default_factory=dict)
 
 
 class Feedbacks:
@@ -52,6 +53,7 @@ class Feedbacks:
         agent_of = _agent_of(caller) if new.pro_mode else None
 
         async def deliver(tx: Writing) -> Feedback:
+            metadata = checked(await _schema(tx, new), new.metadata)
             matched = await _match(tx, new, agent_of)
             now = self._context.clock.now()
             state, checkpoints = delivered_feedback(matched.organization_ids[0], now)
@@ -69,7 +71,7 @@ class Feedbacks:
                 category_id=new.category_id,
                 business_activity_id=new.business_activity_id,
                 pro_mode=new.pro_mode,
-                metadata=new.metadata or {},
+                metadata=metadata,
             )
             await stored.insert_feedback(tx, feedback)
             await self._report(tx, feedback, matched, now)
@@ -117,7 +119,7 @@ class Feedbacks:
         organization_id: str | None,
         paging: Paging,
     ) -> Page[Feedback]:
-        conditions = [table.c.state.in_(states), table.c.public.in_(public), _visible_to(caller)]
+        conditions = [table.c.state.in_(states), table.c.public.in_(public), visible_to(caller)]
         if category_id is not None:
             conditions.append(table.c.category_id == category_id)
         if organization_id is not None:
@@ -142,20 +144,27 @@ def _agent_of(caller: Caller) -> str:
     raise Forbidden("Only agents post in pro mode.")
 
 
+async def _schema(tx: Reading, new: NewFeedback) -> Schema:
+    """What the feedback's metadata must meet: nothing, where it names no business activity."""
+    if new.business_activity_id is None:
+        return {}
+    activity = await places.find_activity(tx, new.business_activity_id)
+    if activity is None:
+        raise Invalid(Violation("businessActivity", "There is no such business activity."))
+    return activity.metadata_schema
+
+
 async def _match(tx: Reading, new: NewFeedback, agent_of: str | None) -> Match:
     category = None if new.category_id is None else await places.find_category(tx, new.category_id)
     if new.category_id is not None and category is None:
         raise Invalid(Violation("category", "There is no such category."))
-    if new.business_activity_id is not None and await places.find_activity(tx, new.business_activity_id) is None:
-        raise Invalid(Violation("businessActivity", "There is no such business activity."))
-    around = await places.containing(tx, new.point)
-    candidates = {place.organization_id: Candidate(place.organization_id, activity) for place, activity in around}
-    return match(
-        list(candidates.values())[:MATCHES_MAX],
+    matched = match(
+        await place_index.takers(tx, new.point),
         category_organization_id=None if category is None else category.organization_id,
         business_activity_id=new.business_activity_id,
         agent_of=agent_of,
     )
+    return replace(matched, organization_ids=matched.organization_ids[:MATCHES_MAX])
 
 
 async def _visible(tx: Reading, caller: Caller | None, feedback: Feedback) -> bool:
@@ -166,7 +175,8 @@ async def _visible(tx: Reading, caller: Caller | None, feedback: Feedback) -> bo
     return caller.person_id == feedback.reporter_id or caller.belongs(*await stored.holders(tx, feedback.id))
 
 
-def _visible_to(caller: Caller | None) -> ColumnElement[bool]:
+def visible_to(caller: Caller | None) -> ColumnElement[bool]:
+    """Public feedback, one's own, and that of which an organization of the caller's holds a report."""
     if caller is None:
         return table.c.public == true()
     own = stored.held_by(tuple(caller.roles))

@@ -15,7 +15,7 @@ from tocsin.clock import SECOND
 from tocsin.domain.audit import SERVICE, Action
 from tocsin.metrics import Metrics
 from tocsin.service.context import Context
-from tocsin.storage import audit
+from tocsin.storage import audit, place_index
 from tocsin.storage import housekeeping as stored
 from tocsin.storage.interface import Row, Writing
 
@@ -67,6 +67,13 @@ class Housekeeping:
             await self._tidy_log(one, now)
         await self._context.storage.tidy_attempts(before)
         await self._context.storage.write(partial(stored.remove_remains, before=before, now=now))
+        await self.index_places()
+
+    async def index_places(self) -> None:
+        """Give cells to the places that have none."""
+        while indexed := await self._context.storage.write(place_index.index_some):
+            log.info("places_indexed", count=indexed)
+            await asyncio.sleep(BREATH_SECONDS)
 
     async def _tidy_log(self, one: Row, now: int) -> None:
         organization_id = one["organization_id"]

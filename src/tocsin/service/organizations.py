@@ -193,11 +193,12 @@ class Organizations:
         wanted = tuple(role.value for role in Role if role in set(roles))
 
         async def change(tx: Writing) -> Member:
+            await stored.lock(tx, organization_id)
             member = await _member(tx, organization_id, member_id)
             if Role.ADMIN not in wanted:
                 await _an_admin_stays(tx, member)
-            if Role.AGENT in wanted and await stored.is_agent_elsewhere(tx, member.person_id, organization_id):
-                raise Conflict("The person is an agent of another organization.", "roles")
+            if Role.AGENT in wanted:
+                await _no_agent_elsewhere(tx, member)
             await stored.set_roles(tx, member_id, wanted)
             details = {"person": member.person_id, "roles": list(wanted)}
             await record(
@@ -212,6 +213,7 @@ class Organizations:
         caller.require(Permission.MANAGE_MEMBERS, organization_id)
 
         async def remove(tx: Writing) -> None:
+            await stored.lock(tx, organization_id)
             member = await _member(tx, organization_id, member_id)
             await _an_admin_stays(tx, member)
             await stored.remove_member(tx, member_id)
@@ -313,7 +315,15 @@ async def _token(tx: Reading, caller: Caller, token_id: str) -> Token:
     return token
 
 
+async def _no_agent_elsewhere(tx: Writing, member: Member) -> None:
+    """Locks the person: of two organizations that make it their agent at once, the second sees what the first did."""
+    await people.lock(tx, member.person_id)
+    if await stored.is_agent_elsewhere(tx, member.person_id, member.organization_id):
+        raise Conflict("The person is an agent of another organization.", "roles")
+
+
 async def _an_admin_stays(tx: Reading, member: Member) -> None:
+    """The organization is locked: of two who remove an admin at once, the second sees what the first did."""
     admins = await stored.admins(tx, member.organization_id)
     if [one.id for one in admins] == [member.id]:
         raise Conflict("An organization keeps at least one admin.", "roles")

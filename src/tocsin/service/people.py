@@ -1,17 +1,25 @@
-"""People, as far as the caller may know of them."""
+"""People, as far as the caller may know of them, and what is theirs."""
 
+from collections.abc import Sequence
 from typing import Any, Final
+
+from sqlalchemy import ColumnElement, or_, select
 
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.page import Page, Paging
-from tocsin.domain.resources import Person
+from tocsin.domain.pictures import Picture
+from tocsin.domain.resources import Feedback, Member, Operation, Person
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
-from tocsin.storage import images
+from tocsin.service.feedbacks import visible_to
+from tocsin.storage import images, organizations, reports
 from tocsin.storage import people as stored
 from tocsin.storage.collections import given
-from tocsin.storage.interface import Writing
+from tocsin.storage.interface import Reading, Writing
+from tocsin.storage.schema import feedbacks as feedbacks_table
+from tocsin.storage.schema import operations as operations_table
 from tocsin.storage.schema import people as table
+from tocsin.storage.schema import reports as reports_table
 
 COLUMNS: Final = {
     "given_name": "given_name",
@@ -29,43 +37,111 @@ class People:
 
     async def get(self, caller: Caller, person_id: str) -> Person:
         async with self._context.storage.read() as tx:
-            person = await stored.find(tx, person_id)
-            own = tuple(caller.roles)
-            if person is None or not await stored.sees(tx, person_id, caller.person_id, own):
-                raise NotFound("There is no such person.")
-            return person
+            return await _seen(tx, caller, person_id)
 
     async def page(self, caller: Caller, wanted: dict[str, str | None], paging: Paging) -> Page[Person]:
         async with self._context.storage.read() as tx:
             return await stored.visible_page(tx, caller.person_id, tuple(caller.roles), wanted, paging)
 
     async def change(self, caller: Caller, person_id: str, members: dict[str, Any]) -> Person:
-        """Only oneself."""
-        await self.get(caller, person_id)
-        if caller.person_id != person_id:
-            raise Forbidden("Only the person itself changes what is known of it.")
+        """Only oneself. A login goes with its e-mail address. Raises Invalid, path `email`, where that is taken."""
 
+        async with self._context.storage.read() as tx:
+            await _oneself(tx, caller, person_id)
         picture = await self._context.pictures.read("image", members.get("image", ""))
 
         async def change(tx: Writing) -> Person:
+            await _oneself(tx, caller, person_id)
             now = self._context.clock.now()
             values = {**given(members, COLUMNS), "updated_at": now}
-            image = None
-            if picture is not None:
-                image = images.NewImage(self._context.new_id(), "Person", person_id, picture, caller.actor, now)
+            if "email" in members:
+                values |= await _address(tx, person_id, members["email"])
+            image = self._image(caller, person_id, picture, now)
             if "image" in members:
                 values["image_id"] = None if image is None else image.id
-            email = members.get("email")
-            if email is not None:
-                holder = await stored.by_email(tx, email)
-                if holder is not None and holder["id"] != person_id:
-                    raise Invalid(Violation("email", "There is an account with this address."))
-                values |= {"email": email, "email_folded": stored.fold(email)}
             await tx.update(table, person_id, values)
             if "image" in members:
                 await images.replace(tx, person_id, image)
-            person = await stored.find(tx, person_id)
-            assert person is not None
-            return person
+            return await _seen(tx, caller, person_id)
 
         return await self._context.storage.write(change)
+
+    def _image(self, caller: Caller, person_id: str, picture: Picture | None, now: int) -> images.NewImage | None:
+        if picture is None:
+            return None
+        return images.NewImage(self._context.new_id(), "Person", person_id, picture, caller.actor, now)
+
+    async def memberships(
+        self, caller: Caller, person_id: str, role: str | None, wanted: dict[str, str | None], paging: Paging
+    ) -> Page[Member]:
+        """One's own; another's in the organizations that one belongs to oneself."""
+        async with self._context.storage.read() as tx:
+            await _seen(tx, caller, person_id)
+            return await organizations.memberships_page(tx, person_id, caller.roles, role, wanted, paging)
+
+    async def operations(
+        self, caller: Caller, person_id: str, states: Sequence[str], wanted: dict[str, str | None], paging: Paging
+    ) -> Page[Operation]:
+        """Those given to the person that the caller may see."""
+        own = list(caller.roles)
+        delegated = select(reports_table.c.id).where(
+            or_(reports_table.c.delegated_to.in_(own), reports_table.c.delegated_from.in_(own))
+        )
+        columns = operations_table.c
+        conditions = [
+            columns.operator_id == person_id,
+            or_(columns.organization_id.in_(own), columns.report_id.in_(delegated)),
+            *([columns.state.in_(states)] if states else []),
+        ]
+        async with self._context.storage.read() as tx:
+            await _seen(tx, caller, person_id)
+            return await reports.operations_page(tx, conditions, wanted, paging)
+
+    async def feedbacks(
+        self,
+        caller: Caller,
+        person_id: str,
+        *,
+        states: Sequence[str],
+        public: Sequence[bool],
+        category_id: str | None,
+        organization_id: str | None,
+        paging: Paging,
+    ) -> Page[Feedback]:
+        """Those of the person that the caller may see; `public`: of this visibility, any where it is empty."""
+        columns = feedbacks_table.c
+        conditions: list[ColumnElement[bool]] = [columns.reporter_id == person_id, visible_to(caller)]
+        if states:
+            conditions.append(columns.state.in_(states))
+        if public:
+            conditions.append(columns.public.in_(public))
+        if category_id is not None:
+            conditions.append(columns.category_id == category_id)
+        if organization_id is not None:
+            conditions.append(reports.held_by([organization_id]))
+        async with self._context.storage.read() as tx:
+            await _seen(tx, caller, person_id)
+            return await reports.feedbacks_page(tx, conditions, paging)
+
+
+async def _seen(tx: Reading, caller: Caller, person_id: str) -> Person:
+    """Raises NotFound where the caller may not know of the person."""
+    person = await stored.find(tx, person_id)
+    if person is None or not await stored.sees(tx, person_id, caller.person_id, tuple(caller.roles)):
+        raise NotFound("There is no such person.")
+    return person
+
+
+async def _oneself(tx: Reading, caller: Caller, person_id: str) -> None:
+    """Raises NotFound, or Forbidden for somebody else."""
+    await _seen(tx, caller, person_id)
+    if caller.person_id != person_id:
+        raise Forbidden("Only the person itself changes what is known of it.")
+
+
+async def _address(tx: Reading, person_id: str, email: str) -> dict[str, Any]:
+    """The columns of an e-mail address. Raises Invalid where somebody else has it."""
+    holder = await stored.by_email(tx, email)
+    if holder is not None and holder["id"] != person_id:
+        raise Invalid(Violation("email", "There is an account with this address."))
+    return {"email": email, "email_folded": stored.fold(email)}

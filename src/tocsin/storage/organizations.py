@@ -11,16 +11,15 @@ from tocsin.domain.resources import Member, Organization, Token
 from tocsin.domain.roles import Role
 from tocsin.storage.collections import page, search
 from tocsin.storage.interface import Reading, Row, Writing
+from tocsin.storage.people import people_search
 from tocsin.storage.schema import heads, logs, members, organizations, people, tokens
 from tocsin.storage.statements import Query
 
-_LOCK = Query(select(organizations.c.id).where(organizations.c.id == bindparam("id")).with_for_update())
+_LOCK = Query(select(organizations.c.id).where(organizations.c.id == bindparam("id")).with_for_update(key_share=True))
 _ORGANIZATION = Query(select(organizations).where(organizations.c.id == bindparam("id")))
 _MEMBER = Query(select(members).where(members.c.id == bindparam("id")))
 _MEMBERSHIPS = Query(select(members).where(members.c.person_id == bindparam("person_id")))
-_OF_ORGANIZATION = Query(
-    select(members).where(members.c.organization_id == bindparam("organization_id")).with_for_update()
-)
+_OF_ORGANIZATION = Query(select(members).where(members.c.organization_id == bindparam("organization_id")))
 _MEMBERSHIP = Query(
     select(members).where(
         members.c.organization_id == bindparam("organization_id"), members.c.person_id == bindparam("person_id")
@@ -69,7 +68,10 @@ async def find(tx: Reading, organization_id: str) -> Organization | None:
 
 
 async def lock(tx: Writing, organization_id: str) -> None:
-    """Until the end of the transaction: whoever counts what an organization has counts alone."""
+    """Until the end of the transaction: whoever counts or nests what an organization has does it alone.
+
+    Others may still refer to the organization: reports come in meanwhile.
+    """
     await tx.row(_LOCK, id=organization_id)
 
 
@@ -128,7 +130,6 @@ async def memberships(tx: Reading, person_id: str) -> list[Member]:
 
 
 async def admins(tx: Reading, organization_id: str) -> list[Member]:
-    """Locked: whoever removes one sees what others removed."""
     rows = await tx.rows(_OF_ORGANIZATION, organization_id=organization_id)
     return [one for one in map(member, rows) if Role.ADMIN in one.roles]
 
@@ -157,11 +158,33 @@ async def remove_member(tx: Writing, member_id: str) -> None:
 async def members_page(
     tx: Reading, organization_id: str, role: str | None, wanted: dict[str, str | None], paging: Paging
 ) -> Page[Member]:
-    conditions: list[ColumnElement[bool]] = [members.c.organization_id == organization_id]
+    return await _members(tx, [members.c.organization_id == organization_id], role, wanted, paging)
+
+
+async def memberships_page(
+    tx: Reading,
+    person_id: str,
+    organization_ids: Iterable[str],
+    role: str | None,
+    wanted: dict[str, str | None],
+    paging: Paging,
+) -> Page[Member]:
+    """A person's memberships in the organizations."""
+    conditions = [members.c.person_id == person_id, members.c.organization_id.in_(list(organization_ids))]
+    return await _members(tx, conditions, role, wanted, paging)
+
+
+async def _members(
+    tx: Reading,
+    conditions: list[ColumnElement[bool]],
+    role: str | None,
+    wanted: dict[str, str | None],
+    paging: Paging,
+) -> Page[Member]:
     if role is not None:
         conditions.append(members.c.roles.like(f'%"{role}"%'))
     if any(wanted.values()):
-        conditions.append(members.c.person_id.in_(select(people.c.id).where(and_(*search(people, wanted)))))
+        conditions.append(members.c.person_id.in_(select(people.c.id).where(and_(*people_search(wanted)))))
     return await page(tx, members, conditions, paging, member)
 
 

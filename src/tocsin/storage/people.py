@@ -20,6 +20,7 @@ _FIRST_MEMBERSHIP = (
     .scalar_subquery()
 )
 _PERSON = Query(select(people, _FIRST_MEMBERSHIP.label("member_of")).where(people.c.id == bindparam("id")))
+_LOCK = Query(select(people.c.id).where(people.c.id == bindparam("id")).with_for_update(key_share=True))
 _BY_EMAIL = Query(select(people).where(people.c.email_folded == bindparam("email_folded")))
 
 
@@ -50,6 +51,11 @@ async def find(tx: Reading, person_id: str) -> Person | None:
     return None if row is None else person(row, row["member_of"])
 
 
+async def lock(tx: Writing, person_id: str) -> None:
+    """Until the end of the transaction."""
+    await tx.row(_LOCK, id=person_id)
+
+
 async def by_email(tx: Reading, email: str) -> Row | None:
     """The whole row, with the password's hash."""
     return await tx.row(_BY_EMAIL, email_folded=fold(email))
@@ -75,26 +81,46 @@ async def set_password(tx: Writing, person_id: str, password_hash: str, at: int)
     await tx.update(people, person_id, changes)
 
 
+def people_search(wanted: dict[str, str | None]) -> list[ColumnElement[bool]]:
+    """By column; `username` is the e-mail address by another name."""
+    by_column = {name: text for name, text in wanted.items() if name != "username"}
+    return [*search(people, by_column), *search(people, {"email": wanted.get("username")})]
+
+
+def _held_by(organization_ids: Sequence[str]) -> ColumnElement[bool]:
+    return or_(
+        reports.c.organization_id.in_(organization_ids),
+        reports.c.delegated_to.in_(organization_ids),
+        reports.c.delegated_from.in_(organization_ids),
+    )
+
+
 def visible_to(person_id: str | None, organization_ids: Sequence[str]) -> ColumnElement[bool]:
     """Oneself, fellow members, and whoever an organization of the caller's holds a report of."""
     fellows = select(members.c.person_id).where(members.c.organization_id.in_(organization_ids))
     reporters = (
         select(feedbacks.c.reporter_id)
         .join(reports, reports.c.feedback_id == feedbacks.c.id)
-        .where(
-            or_(
-                reports.c.organization_id.in_(organization_ids),
-                reports.c.delegated_to.in_(organization_ids),
-                reports.c.delegated_from.in_(organization_ids),
-            )
-        )
+        .where(_held_by(organization_ids))
     )
     return or_(people.c.id == person_id, people.c.id.in_(fellows), people.c.id.in_(reporters))
 
 
 async def sees(tx: Reading, wanted_id: str, person_id: str | None, organization_ids: Sequence[str]) -> bool:
-    statement = select(people.c.id).where(people.c.id == wanted_id, visible_to(person_id, organization_ids))
-    return await tx.row(statement) is not None
+    """As `visible_to`, of one person."""
+    if wanted_id == person_id:
+        return True
+    fellow = select(members.c.id).where(
+        members.c.person_id == wanted_id, members.c.organization_id.in_(organization_ids)
+    )
+    held = (
+        select(feedbacks.c.id)
+        .join(reports, reports.c.feedback_id == feedbacks.c.id)
+        .where(feedbacks.c.reporter_id == wanted_id, _held_by(organization_ids))
+    )
+    row = await tx.row(select(or_(fellow.exists(), held.exists()).label("seen")))
+    assert row is not None, "a question has an answer"
+    return bool(row["seen"])
 
 
 async def visible_page(
@@ -104,7 +130,7 @@ async def visible_page(
     wanted: dict[str, str | None],
     paging: Paging,
 ) -> Page[Person]:
-    conditions = [visible_to(person_id, organization_ids), *search(people, wanted)]
+    conditions = [visible_to(person_id, organization_ids), *people_search(wanted)]
     found = await page(tx, people, conditions, paging, person)
     ids = [one.id for one in found.items]
     first = select(people.c.id, _FIRST_MEMBERSHIP.label("member_of")).where(people.c.id.in_(ids))

@@ -1,32 +1,25 @@
-"""Categories, business activities and places; and which places contain a point."""
+"""Categories, business activities and places. Where places are: `place_index.py`."""
 
 import json
-from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select
 
-from tocsin.domain import geometry
 from tocsin.domain.page import Page, Paging
-from tocsin.domain.resources import BusinessActivity, Category, Place, Point
+from tocsin.domain.resources import BusinessActivity, Category, Place
+from tocsin.storage import place_index
 from tocsin.storage.collections import page, search
 from tocsin.storage.interface import Reading, Row, Writing
-from tocsin.storage.schema import business_activities, categories, organizations, places
+from tocsin.storage.schema import business_activities, categories, places
 from tocsin.storage.statements import Query
 
 _CATEGORY = Query(select(categories).where(categories.c.id == bindparam("id")))
 _PLACE = Query(select(places).where(places.c.id == bindparam("id")))
 _ACTIVITY = Query(select(business_activities).where(business_activities.c.id == bindparam("id")))
 _ACTIVITIES = Query(select(business_activities).order_by(business_activities.c.name))
-_AROUND = Query(
-    select(places, organizations.c.business_activity_id)
-    .join(organizations, organizations.c.id == places.c.organization_id)
-    .where(
-        places.c.west <= bindparam("longitude"),
-        places.c.east >= bindparam("longitude"),
-        places.c.south <= bindparam("latitude"),
-        places.c.north >= bindparam("latitude"),
-        organizations.c.enabled,
-    )
+_PLACE_LOCKED = Query(select(places).where(places.c.id == bindparam("id")).with_for_update(key_share=True))
+_PLACES_OF = Query(
+    select(func.count().label("n")).select_from(places).where(places.c.organization_id == bindparam("organization_id"))
 )
 
 
@@ -49,16 +42,12 @@ def place(row: Row) -> Place:
         organization_id=row["organization_id"],
         name=row["name"],
         branch_code=row["branch_code"],
-        rings=_rings(row["rings"]),
+        rings=place_index.rings_of(row["rings"]),
         elevation=row["elevation"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         contained_in_place_id=row["contained_in_place_id"],
     )
-
-
-def _rings(text: str) -> geometry.Rings:
-    return tuple(tuple((longitude, latitude) for longitude, latitude in ring) for ring in json.loads(text))
 
 
 def business_activity(row: Row) -> BusinessActivity:
@@ -88,6 +77,10 @@ async def insert_activity(tx: Writing, one: BusinessActivity) -> None:
             "metadata_schema": json.dumps(one.metadata_schema),
         },
     )
+
+
+async def set_schema(tx: Writing, activity_id: str, schema: dict[str, Any]) -> None:
+    await tx.update(business_activities, activity_id, {"metadata_schema": json.dumps(schema)})
 
 
 # Categories
@@ -123,49 +116,51 @@ async def categories_page(
 # Places
 
 
-async def find_place(tx: Reading, place_id: str) -> Place | None:
-    row = await tx.row(_PLACE, id=place_id)
+async def find_place(tx: Reading, place_id: str, *, lock: bool = False) -> Place | None:
+    row = await tx.row(_PLACE_LOCKED if lock else _PLACE, id=place_id)
     return None if row is None else place(row)
 
 
+async def places_count(tx: Reading, organization_id: str) -> int:
+    row = await tx.row(_PLACES_OF, organization_id=organization_id)
+    assert row is not None, "a count is a row"
+    return int(row["n"])
+
+
 async def insert_place(tx: Writing, one: Place) -> None:
-    west, south, east, north = geometry.bounds(one.rings)
+    """With its cells."""
     await tx.insert(
         places,
         {
             "id": one.id,
             "organization_id": one.organization_id,
-            "name": one.name,
-            "branch_code": one.branch_code,
-            "rings": json.dumps(one.rings),
-            "elevation": one.elevation,
             "contained_in_place_id": one.contained_in_place_id,
-            "west": west,
-            "south": south,
-            "east": east,
-            "north": north,
             "created_at": one.created_at,
-            "updated_at": one.updated_at,
+            **_changing(one),
+            **_shaped(one),
         },
     )
+    await place_index.write_cells(tx, one.id, one.rings)
 
 
-async def overlapping(tx: Reading, organization_id: str, rings: geometry.Rings) -> list[Place]:
-    """The organization's places whose bounding box touches that of the rings."""
-    west, south, east, north = geometry.bounds(rings)
-    statement = select(places).where(
-        places.c.organization_id == organization_id,
-        places.c.west <= east,
-        places.c.east >= west,
-        places.c.south <= north,
-        places.c.north >= south,
-    )
-    return [place(row) for row in await tx.rows(statement)]
+async def save_place(tx: Writing, one: Place, *, shaped: bool) -> None:
+    """`shaped`: with its shape, and the cells that follow from it."""
+    await tx.update(places, one.id, {**_changing(one), **(_shaped(one) if shaped else {})})
+    if shaped:
+        await place_index.write_cells(tx, one.id, one.rings)
 
 
-async def set_parent(tx: Writing, place_ids: Iterable[str], parent_id: str) -> None:
-    statement = update(places).where(places.c.id.in_(list(place_ids))).values(contained_in_place_id=parent_id)
-    await tx.execute(statement)
+def _changing(one: Place) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "branch_code": one.branch_code,
+        "elevation": one.elevation,
+        "updated_at": one.updated_at,
+    }
+
+
+def _shaped(one: Place) -> dict[str, object]:
+    return {"rings": json.dumps(one.rings), **place_index.located(one.rings)}
 
 
 async def places_page(
@@ -174,11 +169,4 @@ async def places_page(
     return await page(tx, places, [*conditions, *search(places, wanted)], paging, place)
 
 
-async def containing(tx: Reading, point: Point) -> list[tuple[Place, str | None]]:
-    """Places of enabled organizations that contain the point, each with its organization's business activity.
-
-    Bounding boxes choose candidates in the database, shapes decide.
-    """
-    rows = await tx.rows(_AROUND, longitude=point.longitude, latitude=point.latitude)
-    found = [(place(row), row["business_activity_id"]) for row in rows]
-    return [(one, activity_id) for one, activity_id in found if geometry.contains(one.rings, point)]
+containing = place_index.containing

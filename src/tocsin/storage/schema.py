@@ -190,9 +190,27 @@ places = Table(
     Column("north", Float, nullable=False),
     moment("created_at"),
     moment("updated_at"),
+    Column("area", Float),  # square degrees; null: it has no cells yet
     Index(None, "organization_id", "created_at"),
     Index(None, "west", "south", "east", "north"),
     Index(None, "contained_in_place_id"),
+    Index("ix_places_nesting", "organization_id", "west", "east", "south", "north"),
+    Index(
+        "ix_places_unindexed",
+        "west",
+        sqlite_where=text("area IS NULL"),
+        postgresql_where=text("area IS NULL"),
+    ),
+)
+
+place_cells = Table(
+    "place_cells",
+    metadata,
+    Column("cell", BigInteger, primary_key=True),  # as `domain.place_cells` numbers them
+    Column("place_id", Text, ForeignKey("places.id", ondelete="CASCADE"), primary_key=True),
+    Column("whole", Boolean, nullable=False),  # nothing of the cell lies outside the place
+    Index(None, "place_id"),
+    sqlite_with_rowid=False,
 )
 
 feedbacks = Table(

@@ -1,16 +1,18 @@
 """Business activities, categories and places."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import Field, StrictFloat, StrictInt, StringConstraints
+from pydantic import Field, StrictFloat, StrictInt, StringConstraints, WithJsonSchema
 
+from tocsin.api import schemas
 from tocsin.api.answer import answer, page
-from tocsin.api.body import Input, JsonRoute
-from tocsin.api.description import WRITE_ERRORS, answers
+from tocsin.api.body import READ_ONLY, Input, JsonRoute
+from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
 from tocsin.api.parameters import AnyCaller, Geo, Id, KnownCaller, Pages, Text255, Tocsin
-from tocsin.domain import geometry
+from tocsin.domain.geometry import Rings
 from tocsin.domain.page import Page
+from tocsin.domain.polygons import rings_of
 
 router = APIRouter(route_class=JsonRoute)
 
@@ -30,8 +32,11 @@ PARENTS_MAX = 100
     tags=["business activities"],
     responses=answers(name="BusinessActivity", page=True),
 )
-async def list_business_activities(request: Request, tocsin: Tocsin, _: KnownCaller, paging: Pages) -> Response:
-    everything = await tocsin.directory.business_activities()
+async def list_business_activities(
+    request: Request, tocsin: Tocsin, _: KnownCaller, paging: Pages, geo: Geo, organization: Id | None = None
+) -> Response:
+    """By name: all were there from the beginning, so that `order`, `after` and `before` tell none from another."""
+    everything = await tocsin.directory.business_activities(organization, geo)
     part = everything[paging.offset : paging.offset + paging.limit]
     return page(request, tocsin.hal, Page(part, len(everything), paging), tocsin.hal.business_activity)
 
@@ -64,7 +69,7 @@ async def get_metadata_schema(request: Request, tocsin: Tocsin, _: KnownCaller, 
 class CategoryPatch(Input):
     name: Name | None = None
     color: Color | None = None
-    icon: Text255 | None = None
+    icon: Name | None = None
     identification_number: Text255 | None = Field(None, alias="identificationNumber")
 
 
@@ -151,11 +156,49 @@ async def change_category(
 # Places
 
 
-class PlaceData(Input):
-    name: Annotated[Text255, Field(min_length=1, max_length=PLACE_NAME_MAX_CHARACTERS)]
-    polygon: Annotated[dict[str, Any], Field(description="rings of points, or GeoJSON")]
+PlaceName = Annotated[Text255, Field(min_length=1, max_length=PLACE_NAME_MAX_CHARACTERS)]
+Polygon = Annotated[dict[str, Any], WithJsonSchema(schemas.POLYGON)]
+
+
+Elevation = Annotated[StrictFloat | StrictInt, Field(ge=-10_000, le=8_000)]
+
+
+class GeoPatch(Input):
+    """As a place is shown: a client may send it back."""
+
+    polygon: Polygon | None = None
+    elevation: Elevation | None = None
+
+
+class PlaceMembers(Input):
+    name: PlaceName | None = None
+    polygon: Polygon | None = None
     branch_code: Text255 | None = Field(None, alias="branchCode")
-    elevation: Annotated[StrictFloat | StrictInt, Field(ge=-10_000, le=8_000)] | None = None
+    elevation: Elevation | None = None
+
+
+class PlaceData(PlaceMembers):
+    name: PlaceName
+    polygon: Polygon
+    read_only: ClassVar[frozenset[str]] = READ_ONLY | {"geo"}
+
+
+class PlacePatch(PlaceMembers):
+    geo: GeoPatch | None = None
+
+    def rings(self) -> Rings | None:
+        """Of the polygon, wherever it was sent; None where none was."""
+        if self.polygon is not None or self.geo is None or self.geo.polygon is None:
+            return None if self.polygon is None else rings_of(self.polygon)
+        return rings_of(self.geo.polygon, "geo.polygon")
+
+    def members(self) -> dict[str, Any]:
+        """Those that are changed as they are."""
+        inner = {} if self.geo is None else self.geo.given()
+        given = {**inner, **self.given()}
+        if "elevation" in given:
+            given["elevation"] = float(given["elevation"])
+        return {name: given[name] for name in ("name", "branch_code", "elevation") if name in given}
 
 
 async def _place_filters(
@@ -219,12 +262,12 @@ async def list_places_of(
     status_code=201,
     summary="Create a place",
     tags=["places"],
-    responses=answers(201, "Place", errors=WRITE_ERRORS),
+    responses=answers(201, "Place", errors=STATE_ERRORS),
 )
 async def create_place(
     request: Request, tocsin: Tocsin, caller: KnownCaller, organization: str, body: PlaceData
 ) -> Response:
-    rings = geometry.rings_of(body.polygon)
+    rings = rings_of(body.polygon)
     members = {"name": body.name, "branch_code": body.branch_code, "elevation": float(body.elevation or 0)}
     created = await tocsin.directory.create_place(caller, organization, rings, members)
     return answer(request, tocsin.hal.place(created), status=201)
@@ -233,3 +276,14 @@ async def create_place(
 @router.get("/places/{place}", summary="Get a place", tags=["places"], responses=answers(name="Place"))
 async def get_place(request: Request, tocsin: Tocsin, _: KnownCaller, place: str) -> Response:
     return answer(request, tocsin.hal.place(await tocsin.directory.place(place)))
+
+
+@router.patch(
+    "/places/{place}",
+    summary="Change a place; with another polygon, places are nested anew",
+    tags=["places"],
+    responses=answers(name="Place", errors=WRITE_ERRORS),
+)
+async def change_place(request: Request, tocsin: Tocsin, caller: KnownCaller, place: str, body: PlacePatch) -> Response:
+    changed = await tocsin.directory.change_place(caller, place, body.rings(), body.members())
+    return answer(request, tocsin.hal.place(changed))

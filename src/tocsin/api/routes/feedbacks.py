@@ -1,9 +1,19 @@
 """Feedback: what people report from the field."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field, StrictBool, StrictFloat, StrictInt
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from tocsin.api.answer import answer, page
 from tocsin.api.body import Input, JsonRoute
@@ -18,6 +28,36 @@ router = APIRouter(prefix="/feedbacks", tags=["feedback"], route_class=JsonRoute
 Visibility = Literal["VISIBILITY_PUBLIC", "VISIBILITY_PRIVATE"]
 Number = StrictFloat | StrictInt
 METADATA_MAX_MEMBERS = 50
+METADATA_MAX_ITEMS = 50
+
+
+def _metadata_value(value: Any) -> str | list[str]:
+    """A text, or a list of them. Raises ValueError."""
+    items = value if isinstance(value, list) else [value]
+    if len(items) > METADATA_MAX_ITEMS:
+        raise ValueError(f"a list has at most {METADATA_MAX_ITEMS} texts")
+    try:
+        texts = [_TEXT.validate_python(item) for item in items]
+    except ValidationError:
+        raise ValueError("this is a text of at most 255 characters, or a list of such") from None
+    return texts if isinstance(value, list) else texts[0]
+
+
+def _without_nulls(given: Any) -> Any:
+    return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+_TEXT: Final = TypeAdapter[str](Text255)
+_VALUE_SCHEMA: Final = {
+    "anyOf": [
+        {"type": "string", "maxLength": 255},
+        {"type": "array", "items": {"type": "string", "maxLength": 255}, "maxItems": METADATA_MAX_ITEMS},
+    ]
+}
+MetadataValue = Annotated[str | list[str], PlainValidator(_metadata_value), WithJsonSchema(_VALUE_SCHEMA)]
+Metadata = Annotated[
+    dict[Text255, MetadataValue], Field(max_length=METADATA_MAX_MEMBERS), BeforeValidator(_without_nulls)
+]
 
 
 class PointData(Input):
@@ -38,7 +78,7 @@ class FeedbackData(Input):
     business_activity: Id | None = Field(None, alias="businessActivity")
     description: Text4000 | None = None
     pro_mode: StrictBool | None = Field(None, alias="proMode")
-    metadata: Annotated[dict[Text255, Text255], Field(max_length=METADATA_MAX_MEMBERS)] | None = None
+    metadata: Metadata | None = None
 
 
 class Transition(Input):
@@ -60,7 +100,7 @@ async def post_feedback(request: Request, tocsin: Tocsin, caller: KnownCaller, b
         business_activity_id=body.business_activity,
         description=body.description,
         pro_mode=bool(body.pro_mode),
-        metadata=body.metadata,
+        metadata=body.metadata or {},
     )
     return answer(request, tocsin.hal.feedback(await tocsin.feedbacks.post(caller, new)), status=201)
 

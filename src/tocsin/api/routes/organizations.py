@@ -9,6 +9,7 @@ from tocsin.api.answer import answer, no_content, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
 from tocsin.api.parameters import Geo, Id, KnownCaller, Moment, Pages, Text255, Tocsin
+from tocsin.api.people_search import PeopleSearch
 from tocsin.domain.roles import Role
 
 router = APIRouter(tags=["organizations"], route_class=JsonRoute)
@@ -44,10 +45,6 @@ class TokenData(Input):
     name: Name
     roles: Annotated[list[Role], Field(max_length=len(Role))] = Field(default_factory=list)
     expires_at: Moment | None = Field(None, alias="expiresAt")
-
-
-def _people(given: Search, family: Search, job: Search, username: Search, email: Search) -> dict[str, str | None]:
-    return {"given_name": given, "family_name": family, "job_title": job, "email": email or username}
 
 
 @router.get("/organizations", summary="List organizations", responses=answers(name="Organization", page=True))
@@ -113,14 +110,9 @@ async def list_members(
     caller: KnownCaller,
     organization: str,
     paging: Pages,
+    wanted: PeopleSearch,
     role: Role | None = None,
-    given: Annotated[Search, Query(alias="search[givenName]")] = None,
-    family: Annotated[Search, Query(alias="search[familyName]")] = None,
-    job: Annotated[Search, Query(alias="search[jobTitle]")] = None,
-    username: Annotated[Search, Query(alias="search[username]")] = None,
-    email: Annotated[Search, Query(alias="search[email]")] = None,
 ) -> Response:
-    wanted = _people(given, family, job, username, email)
     found = await tocsin.organizations.members(caller, organization, role, wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.member)
 

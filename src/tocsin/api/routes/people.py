@@ -3,22 +3,34 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field, StrictBool, StrictStr, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, StrictStr, model_validator
 
 from tocsin.api.answer import answer, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import WRITE_ERRORS, answers
-from tocsin.api.parameters import KnownCaller, Pages, Text255, Tocsin
+from tocsin.api.parameters import Id, KnownCaller, Pages, Text255, Tocsin, states
+from tocsin.api.people_search import PeopleSearch
+from tocsin.api.routes.feedbacks import Visibility
+from tocsin.api.routes.operations import OperationSearch
 from tocsin.api.routes.security import Email
+from tocsin.domain.roles import Role
+from tocsin.domain.states import FeedbackState, OperationState
 
 router = APIRouter(prefix="/people", tags=["people"], route_class=JsonRoute)
 
-Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=50)]
-Search = Annotated[str | None, Query(max_length=255)]
+Name = Annotated[Text255, Field(max_length=50)]
+
+
+def _truth(value: Any) -> Any:
+    """The 2018 description has preferences as texts."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+Preference = Annotated[StrictBool, BeforeValidator(_truth)]
 
 
 class PersonPatch(Input):
-    """Preferences come nested or dotted; `job` is another name of jobTitle."""
+    """Preferences come nested or dotted; `job` is another name of jobTitle. An empty name is none."""
 
     given_name: Name | None = Field(None, alias="givenName")
     family_name: Name | None = Field(None, alias="familyName")
@@ -26,8 +38,8 @@ class PersonPatch(Input):
     job_title: Text255 | None = Field(None, alias="jobTitle")
     opt_in: StrictBool | None = Field(None, alias="optIn")
     image: StrictStr | None = Field(None, description="a data URI; empty: none any more")
-    message_email_enabled: StrictBool | None = Field(None, alias="preferences.messageEmailEnabled")
-    message_push_enabled: StrictBool | None = Field(None, alias="preferences.messagePushEnabled")
+    message_email_enabled: Preference | None = Field(None, alias="preferences.messageEmailEnabled")
+    message_push_enabled: Preference | None = Field(None, alias="preferences.messagePushEnabled")
 
     @model_validator(mode="before")
     @classmethod
@@ -41,6 +53,11 @@ class PersonPatch(Input):
             flat |= {f"preferences.{name}": value for name, value in nested.items() if value is not None}
         return flat
 
+    def members(self) -> dict[str, Any]:
+        given = self.given()
+        names: dict[str, Any] = {name: given[name] or None for name in ("given_name", "family_name") if name in given}
+        return {**given, **names}
+
 
 @router.get("", summary="List the people that the caller may know of", responses=answers(name="Person", page=True))
 async def list_people(
@@ -48,13 +65,8 @@ async def list_people(
     tocsin: Tocsin,
     caller: KnownCaller,
     paging: Pages,
-    given: Annotated[Search, Query(alias="search[givenName]")] = None,
-    family: Annotated[Search, Query(alias="search[familyName]")] = None,
-    job: Annotated[Search, Query(alias="search[jobTitle]")] = None,
-    username: Annotated[Search, Query(alias="search[username]")] = None,
-    email: Annotated[Search, Query(alias="search[email]")] = None,
+    wanted: PeopleSearch,
 ) -> Response:
-    wanted = {"given_name": given, "family_name": family, "job_title": job, "email": email or username}
     found = await tocsin.people.page(caller, wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.person)
 
@@ -68,4 +80,71 @@ async def get_person(request: Request, tocsin: Tocsin, caller: KnownCaller, pers
 async def change_person(
     request: Request, tocsin: Tocsin, caller: KnownCaller, person: str, body: PersonPatch
 ) -> Response:
-    return answer(request, tocsin.hal.person(await tocsin.people.change(caller, person, body.given())))
+    return answer(request, tocsin.hal.person(await tocsin.people.change(caller, person, body.members())))
+
+
+@router.get(
+    "/{person}/memberships",
+    summary="List a person's memberships in the caller's organizations; all of one's own",
+    tags=["members"],
+    responses=answers(name="Member", page=True),
+)
+async def list_memberships(
+    request: Request,
+    tocsin: Tocsin,
+    caller: KnownCaller,
+    person: str,
+    paging: Pages,
+    wanted: PeopleSearch,
+    role: Role | None = None,
+) -> Response:
+    found = await tocsin.people.memberships(caller, person, role, wanted, paging)
+    return page(request, tocsin.hal, found, tocsin.hal.member, vary=True)
+
+
+@router.get(
+    "/{person}/operations",
+    summary="List the operations given to a person",
+    tags=["operations"],
+    responses=answers(name="Operation", page=True),
+)
+async def list_operations_of(
+    request: Request,
+    tocsin: Tocsin,
+    caller: KnownCaller,
+    person: str,
+    paging: Pages,
+    wanted: OperationSearch,
+    state: Annotated[str | None, Query(description="one, or several with commas between")] = None,
+) -> Response:
+    found = await tocsin.people.operations(caller, person, states(state, OperationState), wanted, paging)
+    return page(request, tocsin.hal, found, tocsin.hal.operation, vary=True)
+
+
+@router.get(
+    "/{person}/feedbacks",
+    summary="List the feedback that a person has posted",
+    tags=["feedback"],
+    responses=answers(name="Feedback", page=True),
+)
+async def list_feedback_of(
+    request: Request,
+    tocsin: Tocsin,
+    caller: KnownCaller,
+    person: str,
+    paging: Pages,
+    visibility: Annotated[list[Visibility], Query(alias="visibility[]", default_factory=list)],
+    state: Annotated[str | None, Query(description="one, or several with commas between")] = None,
+    category: Id | None = None,
+    organization: Id | None = None,
+) -> Response:
+    found = await tocsin.people.feedbacks(
+        caller,
+        person,
+        states=states(state, FeedbackState),
+        public=[one == "VISIBILITY_PUBLIC" for one in visibility],
+        category_id=category,
+        organization_id=organization,
+        paging=paging,
+    )
+    return page(request, tocsin.hal, found, tocsin.hal.feedback, vary=True)
