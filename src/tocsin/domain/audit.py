@@ -24,6 +24,9 @@ class Action(StrEnum):
     REPLAY_STARTED = "replayStarted"
     REPLAY_STOPPED = "replayStopped"
     EVENTS_LOST = "eventsLost"
+    PARTNER_ADDED = "partnerAdded"
+    PARTNER_REMOVED = "partnerRemoved"
+    REPORT_DELEGATED = "reportDelegated"
 
 
 SERVICE = "service"

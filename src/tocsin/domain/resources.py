@@ -149,6 +149,14 @@ class Report:
     category_id: str | None = None
     delegated_from: str | None = None
     delegated_to: str | None = None
+    """With `delegated_from` the latest hop."""
+    delegates: tuple[str, ...] = ()
+    """Every organization that it was delegated to; not a part of its representation."""
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The organizations that see the report, act on it and hear of it: the owner, then the delegates."""
+        return self.organization_id, *self.delegates
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import places
+from tocsin.storage import partners, places
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import feedbacks as table
@@ -117,7 +117,7 @@ class Feedbacks:
         if category_id is not None:
             conditions.append(table.c.category_id == category_id)
         if organization_id is not None:
-            conditions.append(stored.held_by([organization_id]))
+            conditions.append(partners.feedback_held_by([organization_id]))
         async with self._context.storage.read() as tx:
             return await stored.feedbacks_page(tx, conditions, paging)
 
@@ -151,11 +151,11 @@ async def _visible(tx: Reading, caller: Caller | None, feedback: Feedback) -> bo
         return True
     if caller is None:
         return False
-    return caller.person_id == feedback.reporter_id or caller.belongs(*await stored.holders(tx, feedback.id))
+    return caller.person_id == feedback.reporter_id or caller.belongs(*await partners.holders(tx, feedback.id))
 
 
 def _visible_to(caller: Caller | None) -> ColumnElement[bool]:
     if caller is None:
         return table.c.public == true()
-    own = stored.held_by(tuple(caller.roles))
+    own = partners.feedback_held_by(tuple(caller.roles))
     return or_(table.c.public == true(), table.c.reporter_id == caller.person_id, own)

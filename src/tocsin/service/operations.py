@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement
 
 from tocsin.domain.changes import counted, operation_given_to, operation_in
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
@@ -19,11 +19,10 @@ from tocsin.service import reports
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import organizations
+from tocsin.storage import organizations, partners
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import operations as table
-from tocsin.storage.schema import reports as reports_table
 
 
 class Operations:
@@ -54,14 +53,11 @@ class Operations:
     ) -> Page[Operation]:
         """Those of the organization's own reports, and of the ones delegated to it."""
         caller.require_sight(organization_id)
-        delegated = select(reports_table.c.id).where(reports_table.c.delegated_to == organization_id)
-        conditions = [
-            or_(table.c.organization_id == organization_id, table.c.report_id.in_(delegated)),
-            *_in(states),
-        ]
+        conditions = _in(states)
         if updated_after is not None:
             conditions.append(table.c.updated_at >= updated_after)
         async with self._context.storage.read() as tx:
+            conditions.insert(0, await partners.operations_of(tx, organization_id))
             return await stored.operations_page(tx, conditions, wanted, paging)
 
     async def create(self, caller: Caller, report_id: str, members: dict[str, Any]) -> Operation:
@@ -94,7 +90,7 @@ class Operations:
             report = await reports.seen(tx, caller, report_id, lock=True)
         except NotFound:
             raise Invalid(Violation("report", "There is no such report.")) from None
-        caller.require(Permission.MANAGE_OPERATIONS, *reports.parties(report))
+        caller.require(Permission.MANAGE_OPERATIONS, *report.holders)
         return report
 
     async def change(self, caller: Caller, operation_id: str, members: dict[str, Any]) -> Operation:
@@ -116,7 +112,7 @@ class Operations:
 
         async def remove(tx: Writing) -> None:
             operation, report = await _seen(tx, caller, operation_id, lock=True)
-            caller.require(Permission.MANAGE_OPERATIONS, *reports.parties(report))
+            caller.require(Permission.MANAGE_OPERATIONS, *report.holders)
             await stored.remove_operation(tx, operation.id)
             await _count(tx, report, operation.state, None, self._context.clock.now())
             await self._tell(tx, Event.OPERATION_REMOVED, operation, report)
@@ -128,7 +124,7 @@ class Operations:
 
         async def change(tx: Writing) -> Operation:
             operation, report = await _seen(tx, caller, operation_id, lock=True)
-            caller.require(Permission.MANAGE_OPERATIONS, *reports.parties(report))
+            caller.require(Permission.MANAGE_OPERATIONS, *report.holders)
             person_id = await _assignable(tx, member_id, report)
             state = assigned_state(operation)
             assigned = operation_given_to(operation, person_id, state, self._context.clock.now())
@@ -144,7 +140,7 @@ class Operations:
         async def change(tx: Writing) -> Operation:
             operation, report = await _seen(tx, caller, operation_id, lock=True)
             if transition in (OperationTransition.RESET, OperationTransition.ASSIGN):
-                caller.require(Permission.MANAGE_OPERATIONS, *reports.parties(report))
+                caller.require(Permission.MANAGE_OPERATIONS, *report.holders)
             else:
                 _require_work(caller, operation, report)
             state = enter_operation_state(operation, transition)
@@ -165,7 +161,7 @@ class Operations:
     async def _tell(self, tx: Writing, event: Event, operation: Operation, report: Report) -> None:
         changes = Changes(self._context)
         representation = encode(self._context.hal.operation(operation))
-        changes.add(event, operation.id, representation, reports.parties(report))
+        changes.add(event, operation.id, representation, report.holders)
         await changes.append(tx)
 
 
@@ -179,25 +175,24 @@ async def _seen(tx: Reading, caller: Caller, operation_id: str, *, lock: bool = 
     report = None if operation is None else await stored.find_report(tx, operation.report_id, lock=lock)
     if lock and report is not None:
         operation = await stored.find_operation(tx, operation_id, lock=True)
-    if operation is None or report is None or not caller.belongs(*reports.parties(report)):
+    if operation is None or report is None or not caller.belongs(*report.holders):
         raise NotFound("There is no such operation.")
     return operation, report
 
 
 def _require_work(caller: Caller, operation: Operation, report: Report) -> None:
     """Admins, and the operator to whom the operation is given."""
-    parties = reports.parties(report)
-    if caller.may(Permission.MANAGE_OPERATIONS, *parties):
+    if caller.may(Permission.MANAGE_OPERATIONS, *report.holders):
         return
     own = caller.person_id is not None and caller.person_id == operation.operator_id
-    if not (own and caller.may(Permission.WORK_ON_OPERATIONS, *parties)):
+    if not (own and caller.may(Permission.WORK_ON_OPERATIONS, *report.holders)):
         raise Forbidden("Only an admin or the operation's own operator does this.")
 
 
 async def _assignable(tx: Reading, member_id: str, report: Report) -> str:
     """The person of a member to whom the report's operations may be given. Raises Invalid, path `member`."""
     member = await organizations.find_member(tx, member_id)
-    if member is None or member.organization_id not in reports.parties(report):
+    if member is None or member.organization_id not in report.holders:
         raise Invalid(Violation("member", "There is no such member in the report's organization."))
     if not assignable(member.roles):
         raise Invalid(Violation("member", "Operations are given to members with the role OPERATOR or ADMIN."))

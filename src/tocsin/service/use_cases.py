@@ -13,6 +13,7 @@ from tocsin.service.feedbacks import Feedbacks
 from tocsin.service.housekeeping import Housekeeping, Retention
 from tocsin.service.operations import Operations
 from tocsin.service.organizations import Organizations
+from tocsin.service.partners import Partners
 from tocsin.service.people import People
 from tocsin.service.pings import Pinger, Pings
 from tocsin.service.replays import Replays
@@ -29,6 +30,7 @@ class UseCases:
         self.authentication = Authentication(context)
         self.people = People(context)
         self.organizations = Organizations(context, self.authentication)
+        self.partners = Partners(context)
         self.directory = Directory(context)
         self.feedbacks = Feedbacks(context)
         self.reports = Reports(context)

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, bindparam, or_, select
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Person
 from tocsin.storage.collections import page, search
 from tocsin.storage.interface import Reading, Row, Writing
-from tocsin.storage.schema import feedbacks, members, people, reports
+from tocsin.storage.partners import held_by
+from tocsin.storage.schema import feedbacks, members, operations, people, reports
 from tocsin.storage.statements import Query
 
 _FIRST_MEMBERSHIP = (
@@ -75,20 +76,12 @@ async def set_password(tx: Writing, person_id: str, password_hash: str, at: int)
 
 
 def visible_to(person_id: str | None, organization_ids: Sequence[str]) -> ColumnElement[bool]:
-    """Oneself, fellow members, and whoever an organization of the caller's holds a report of."""
+    """Oneself, fellow members, and whoever made or works on a report that an organization of the caller's holds."""
     fellows = select(members.c.person_id).where(members.c.organization_id.in_(organization_ids))
-    reporters = (
-        select(feedbacks.c.reporter_id)
-        .join(reports, reports.c.feedback_id == feedbacks.c.id)
-        .where(
-            or_(
-                reports.c.organization_id.in_(organization_ids),
-                reports.c.delegated_to.in_(organization_ids),
-                reports.c.delegated_from.in_(organization_ids),
-            )
-        )
-    )
-    return or_(people.c.id == person_id, people.c.id.in_(fellows), people.c.id.in_(reporters))
+    held = held_by(organization_ids)
+    reporter = exists().where(feedbacks.c.reporter_id == people.c.id, reports.c.feedback_id == feedbacks.c.id, held)
+    operator = exists().where(operations.c.operator_id == people.c.id, reports.c.id == operations.c.report_id, held)
+    return or_(people.c.id == person_id, people.c.id.in_(fellows), reporter, operator)
 
 
 async def sees(tx: Reading, wanted_id: str, person_id: str | None, organization_ids: Sequence[str]) -> bool:

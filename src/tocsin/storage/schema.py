@@ -475,3 +475,23 @@ chores = Table(
     Column("name", Text, primary_key=True),
     moment("begun_at"),  # on whichever node; see housekeeping
 )
+
+relationships = Table(
+    "relationships",
+    metadata,
+    Column("organization_id", Text, ForeignKey("organizations.id"), primary_key=True),
+    Column("partner_id", Text, ForeignKey("organizations.id"), primary_key=True),
+    moment("created_at"),
+)
+
+delegations = Table(
+    "delegations",
+    metadata,
+    Column("report_id", Text, ForeignKey("reports.id"), primary_key=True),
+    Column(
+        "organization_id", Text, ForeignKey("organizations.id"), primary_key=True
+    ),  # that holds it besides the owner
+    reference("delegated_from", "organizations"),
+    moment("created_at"),
+    Index(None, "organization_id", "report_id"),
+)
