@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, or_, true
 from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.events import Event
+from tocsin.domain.mails import Notice, NoticeKind
 from tocsin.domain.matching import Candidate, Match, match
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Feedback, Point, Progression, Report
@@ -17,7 +18,7 @@ from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import partners, places
+from tocsin.storage import mails, partners, places
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import feedbacks as table
@@ -92,6 +93,8 @@ class Feedbacks:
                 category_id=feedback.category_id,
             )
             await stored.insert_report(tx, report)
+            notice = Notice(NoticeKind.REPORT_CREATED, organization_id, None, report.id, feedback.reporter_id)
+            await mails.tell(tx, notice, now)
             representation = encode(self._context.hal.report(report))
             changes.add(Event.REPORT_CREATED, report.id, representation, [organization_id])
         await changes.append(tx)

@@ -10,6 +10,7 @@ from tocsin.domain.changes import counted, operation_given_to, operation_in
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.events import Event
 from tocsin.domain.guards import assigned_state, enter_operation_state, named, require_open_to_operations
+from tocsin.domain.mails import Notice, NoticeKind
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Operation, Report
 from tocsin.domain.roles import Permission, assignable
@@ -19,7 +20,7 @@ from tocsin.service import reports
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import organizations, partners
+from tocsin.storage import mails, organizations, partners
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import operations as table
@@ -128,10 +129,18 @@ class Operations:
             person_id = await _assignable(tx, member_id, report)
             state = assigned_state(operation)
             assigned = operation_given_to(operation, person_id, state, self._context.clock.now())
+            if person_id != operation.operator_id:
+                await self._tell_operator(tx, caller, assigned, report)
             await self._save(tx, operation, assigned, report)
             return assigned
 
         return await self._context.storage.write(change)
+
+    async def _tell_operator(self, tx: Writing, caller: Caller, operation: Operation, report: Report) -> None:
+        """By mail, to whom the operation is given."""
+        kind, to = NoticeKind.OPERATION_ASSIGNED, operation.operator_id
+        notice = Notice(kind, report.organization_id, to, operation.id, caller.person_id)
+        await mails.tell(tx, notice, operation.updated_at)
 
     async def transition(self, caller: Caller, operation_id: str, name: str) -> Operation:
         """Raises Invalid for an unknown transition, Conflict for one that may not be taken now."""

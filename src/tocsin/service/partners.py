@@ -14,6 +14,7 @@ from tocsin.domain.changes import report_delegated
 from tocsin.domain.errors import Conflict, Invalid, NotFound, Violation
 from tocsin.domain.events import Event
 from tocsin.domain.guards import require_delegable
+from tocsin.domain.mails import Notice, NoticeKind
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Organization, Point, Report
 from tocsin.domain.roles import Permission
@@ -23,7 +24,7 @@ from tocsin.service.audit import record
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import organizations, places
+from tocsin.storage import mails, organizations, places
 from tocsin.storage import partners as stored
 from tocsin.storage import reports as stored_reports
 from tocsin.storage.interface import Reading, Writing
@@ -117,6 +118,9 @@ class Partners:
             await stored.insert_delegation(tx, report_id, partner_id, organization_id, now)
             subject, action = f"report:{report_id}", Action.REPORT_DELEGATED
             await record(self._context, tx, caller, action, organization_id, subject, organization=partner_id)
+            details = {"partner": organization_id}
+            notice = Notice(NoticeKind.REPORT_DELEGATED, partner_id, None, report_id, caller.person_id, details=details)
+            await mails.tell(tx, notice, now)
             changes = Changes(self._context)
             representation = encode(self._context.hal.report(delegated))
             changes.add(Event.REPORT_CREATED, report_id, representation, [partner_id])

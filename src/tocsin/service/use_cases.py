@@ -1,6 +1,7 @@
 """Every use case behind one name, for the API, the console and the commands."""
 
 from tocsin.delivery.resolver import Resolver
+from tocsin.mail.transport import Transport
 from tocsin.metrics import Metrics
 from tocsin.service.audit import Audit
 from tocsin.service.authentication import Authentication
@@ -11,6 +12,7 @@ from tocsin.service.event_feed import EventFeed
 from tocsin.service.explanations import Explanations
 from tocsin.service.feedbacks import Feedbacks
 from tocsin.service.housekeeping import Housekeeping, Retention
+from tocsin.service.mails import Mails
 from tocsin.service.operations import Operations
 from tocsin.service.organizations import Organizations
 from tocsin.service.partners import Partners
@@ -23,7 +25,15 @@ from tocsin.service.webhooks import Webhooks
 
 
 class UseCases:
-    def __init__(self, context: Context, resolver: Resolver, pinger: Pinger, retention: Retention) -> None:
+    def __init__(
+        self,
+        context: Context,
+        resolver: Resolver,
+        pinger: Pinger,
+        retention: Retention,
+        transport: Transport,
+        mail_sender: str,
+    ) -> None:
         metrics = Metrics()
         self.context = context
         self.hal = context.hal
@@ -42,5 +52,6 @@ class UseCases:
         self.explanations = Explanations(context)
         self.audit = Audit(context)
         self.housekeeping = Housekeeping(context, metrics, retention)
+        self.mails = Mails(context, self.authentication, metrics, transport, mail_sender)
         self.event_feed = EventFeed(context)
         self.watch = Watch(context, metrics)

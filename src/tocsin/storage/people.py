@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 
+from tocsin.domain.languages import Language
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Person
 from tocsin.storage.collections import page, search
@@ -55,7 +56,7 @@ async def by_email(tx: Reading, email: str) -> Row | None:
     return await tx.row(_BY_EMAIL, email_folded=fold(email))
 
 
-async def insert(tx: Writing, one: Person, password_hash: str | None) -> None:
+async def insert(tx: Writing, one: Person, password_hash: str | None, language: Language | None = None) -> None:
     await tx.insert(
         people,
         {
@@ -64,6 +65,7 @@ async def insert(tx: Writing, one: Person, password_hash: str | None) -> None:
             "email_folded": fold(one.email),
             "password_hash": password_hash,
             "password_changed_at": one.created_at,
+            "language": language,
             "created_at": one.created_at,
             "updated_at": one.updated_at,
         },

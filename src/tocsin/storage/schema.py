@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 
 from tocsin.domain.events import Event
+from tocsin.domain.languages import Language
+from tocsin.domain.mails import NoticeKind
 from tocsin.domain.states import FeedbackState, OperationState, ReportState
 
 metadata: Final = MetaData(
@@ -106,6 +108,7 @@ people = Table(
     Column("opt_in", Boolean, nullable=False, server_default=false()),
     Column("message_email_enabled", Boolean, nullable=False, server_default=true()),
     Column("message_push_enabled", Boolean, nullable=False, server_default=true()),
+    Column("language", Text, one_of("language", Language)),  # of mails; null: never said
     moment("created_at"),
     moment("updated_at"),
 )
@@ -156,6 +159,8 @@ password_links = Table(
     Column("hash", LargeBinary, primary_key=True),
     reference("person_id", "people"),
     moment("expires_at"),
+    moment("created_at", nullable=True),  # of those that were asked for: they are counted
+    Index(None, "person_id"),
 )
 
 categories = Table(
@@ -494,4 +499,31 @@ delegations = Table(
     reference("delegated_from", "organizations"),
     moment("created_at"),
     Index(None, "organization_id", "report_id"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("kind", Text, one_of("kind", NoticeKind), nullable=False),
+    Column("organization_id", Text),
+    Column("person_id", Text),
+    Column("subject_id", Text),
+    Column("actor_id", Text),
+    Column("address", Text),
+    Column("details", Text, nullable=False),  # JSON object of strings
+    moment("created_at"),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    identity(),  # also of its Message-ID
+    Column("kind", Text, one_of("kind", NoticeKind), nullable=False),
+    Column("person_id", Text),  # to whom, if it is to one
+    Column("content", LargeBinary, nullable=False),  # encrypted JSON object: it may hold a link to set a password
+    Column("failures", Integer, nullable=False, server_default="0"),
+    moment("next_attempt_at"),  # while it is being sent: when another node may think that this one died
+    moment("created_at"),
+    Index(None, "next_attempt_at"),
 )

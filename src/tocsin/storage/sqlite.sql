@@ -189,6 +189,11 @@ RETURNING id, organization_id
 INSERT INTO audit (organization_id, at, actor, action, subject, details)
 VALUES (:organization_id, :now, :actor, :action, :subject, :details)
 
+-- name: notice_disabled
+-- For its admins, by mail; one webhook of the endpoint stands for all.
+INSERT INTO notices (kind, organization_id, subject_id, details, created_at)
+VALUES ('webhookDisabled', :organization_id, :webhook_id, :details, :now)
+
 -- name: release
 -- Due again: at once if something came meanwhile, else with the next retry or when the holder said; never earlier than
 -- the breaker or Retry-After allows. `again` is read from the very row that is released, so no wake-up is lost.
