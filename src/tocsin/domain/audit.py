@@ -27,6 +27,7 @@ class Action(StrEnum):
     PARTNER_ADDED = "partnerAdded"
     PARTNER_REMOVED = "partnerRemoved"
     REPORT_DELEGATED = "reportDelegated"
+    PERSON_ERASED = "personErased"
 
 
 SERVICE = "service"

@@ -73,6 +73,8 @@ class Person:
     message_push_enabled: bool = True
     member_of: str | None = None
     """The organization of the person's first membership, if any."""
+    erased_at: int | None = None
+    """Not None: nobody any more; what is left of it is what links lead to."""
 
 
 @dataclass(frozen=True, slots=True)

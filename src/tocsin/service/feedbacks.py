@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, or_, true
 
 from tocsin.domain.changes import delivered_feedback
-from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
+from tocsin.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated, Violation
 from tocsin.domain.events import Event
 from tocsin.domain.mails import Notice, NoticeKind
 from tocsin.domain.matching import Candidate, Match, match
@@ -18,7 +18,7 @@ from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import mails, partners, places
+from tocsin.storage import mails, partners, people, places
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import feedbacks as table
@@ -51,6 +51,8 @@ class Feedbacks:
         agent_of = _agent_of(caller) if new.pro_mode else None
 
         async def deliver(tx: Writing) -> Feedback:
+            if not await people.lock_present(tx, reporter_id):
+                raise Unauthenticated("The token's person is no more.")
             matched = await _match(tx, new, agent_of)
             now = self._context.clock.now()
             state, checkpoints = delivered_feedback(matched.organization_ids[0], now)

@@ -5,6 +5,7 @@ that webhook, and said so: in the audit, in the webhook's status, in the log, in
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -39,10 +40,14 @@ class Retention:
 
 
 class Housekeeping:
-    def __init__(self, context: Context, metrics: Metrics, retention: Retention) -> None:
+    def __init__(
+        self, context: Context, metrics: Metrics, retention: Retention, *also: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`also`: what else is done each time, once that is done which this module is about."""
         self._context = context
         self._metrics = metrics
         self._retention = retention
+        self._also = also
 
     async def run(self) -> None:
         """Tidy up, now and then, until cancelled; of all processes of an installation, one does it."""
@@ -67,6 +72,8 @@ class Housekeeping:
             await self._tidy_log(one, now)
         await self._context.storage.tidy_attempts(before)
         await self._context.storage.write(partial(stored.remove_remains, before=before, now=now))
+        for chore in self._also:
+            await chore()
 
     async def _tidy_log(self, one: Row, now: int) -> None:
         organization_id = one["organization_id"]

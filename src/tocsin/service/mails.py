@@ -260,7 +260,9 @@ async def _person(tx: Reading, notice: Notice, *, always: bool) -> list[Addresse
     """`always`: whatever they prefer, and also who did it."""
     assert notice.person_id is not None
     row = await stored.person(tx, notice.person_id)
-    if row is None or not (always or (row["message_email_enabled"] and row["id"] != notice.actor_id)):
+    if row is None or row["erased_at"] is not None:
+        return []
+    if not (always or (row["message_email_enabled"] and row["id"] != notice.actor_id)):
         return []
     return [Addressee(row["email"], stored.language(row), row["id"])]
 

@@ -45,6 +45,8 @@ class People:
             raise Forbidden("Only the person itself changes what is known of it.")
 
         async def change(tx: Writing) -> Person:
+            if not await stored.lock_present(tx, person_id, to_change=True):
+                raise NotFound("There is no such person.")
             values = {**given(members, COLUMNS), "updated_at": self._context.clock.now()}
             email = members.get("email")
             if email is not None:

@@ -8,6 +8,7 @@ from tocsin.service.authentication import Authentication
 from tocsin.service.context import Context
 from tocsin.service.deliveries import Deliveries
 from tocsin.service.directory import Directory
+from tocsin.service.erasure import Erasure
 from tocsin.service.event_feed import EventFeed
 from tocsin.service.explanations import Explanations
 from tocsin.service.feedbacks import Feedbacks
@@ -51,7 +52,8 @@ class UseCases:
         self.replays = Replays(context)
         self.explanations = Explanations(context)
         self.audit = Audit(context)
-        self.housekeeping = Housekeeping(context, metrics, retention)
+        self.erasure = Erasure(context, self.people)
+        self.housekeeping = Housekeeping(context, metrics, retention, self.erasure.resume)
         self.mails = Mails(context, self.authentication, metrics, transport, mail_sender)
         self.event_feed = EventFeed(context)
         self.watch = Watch(context, metrics)

@@ -24,6 +24,10 @@ _FIRST_MEMBERSHIP = (
 _PERSON = Query(select(people, _FIRST_MEMBERSHIP.label("member_of")).where(people.c.id == bindparam("id")))
 _BY_EMAIL = Query(select(people).where(people.c.email_folded == bindparam("email_folded")))
 
+_PRESENCE = select(people.c.erased_at).where(people.c.id == bindparam("id"))
+_SHARED = Query(_PRESENCE.with_for_update(read=True))
+_LOCKED = Query(_PRESENCE.with_for_update())
+
 
 def fold(email: str) -> str:
     """What makes two e-mail addresses the same account."""
@@ -43,6 +47,7 @@ def person(row: Row, member_of: str | None = None) -> Person:
         message_email_enabled=bool(row["message_email_enabled"]),
         message_push_enabled=bool(row["message_push_enabled"]),
         member_of=member_of,
+        erased_at=row["erased_at"],
     )
 
 
@@ -72,6 +77,15 @@ async def insert(tx: Writing, one: Person, password_hash: str | None, language: 
     )
 
 
+async def lock_present(tx: Reading, person_id: str, *, to_change: bool = False) -> bool:
+    """Whether the person is there; then it is not erased before the end of the transaction.
+
+    `to_change`: nor changed by anybody else.
+    """
+    row = await tx.row(_LOCKED if to_change else _SHARED, id=person_id)
+    return row is not None and row["erased_at"] is None
+
+
 async def set_password(tx: Writing, person_id: str, password_hash: str, at: int) -> None:
     changes = {"password_hash": password_hash, "password_changed_at": at, "updated_at": at}
     await tx.update(people, person_id, changes)
@@ -98,7 +112,8 @@ async def visible_page(
     wanted: dict[str, str | None],
     paging: Paging,
 ) -> Page[Person]:
-    conditions = [visible_to(person_id, organization_ids), *search(people, wanted)]
+    present = people.c.erased_at.is_(None)
+    conditions = [present, visible_to(person_id, organization_ids), *search(people, wanted)]
     found = await page(tx, people, conditions, paging, person)
     ids = [one.id for one in found.items]
     first = select(people.c.id, _FIRST_MEMBERSHIP.label("member_of")).where(people.c.id.in_(ids))

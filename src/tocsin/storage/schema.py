@@ -109,6 +109,7 @@ people = Table(
     Column("message_email_enabled", Boolean, nullable=False, server_default=true()),
     Column("message_push_enabled", Boolean, nullable=False, server_default=true()),
     Column("language", Text, one_of("language", Language)),  # of mails; null: never said
+    moment("erased_at", nullable=True),  # not null: nobody any more, only what links lead to
     moment("created_at"),
     moment("updated_at"),
 )
@@ -297,6 +298,7 @@ events = Table(
     Column("resource_id", Text, nullable=False),
     moment("occurred_at"),
     Column("body", LargeBinary, nullable=False),  # the notification: the exact bytes of every delivery
+    moment("erased_at", nullable=True),  # not null: rendered anew without what a person who was erased had written
     Index("ix_events_id", "id", unique=True),
     Index("ix_events_ordinal", "organization_id", "event", "ordinal", unique=True),
 )
@@ -526,4 +528,15 @@ mails = Table(
     moment("next_attempt_at"),  # while it is being sent: when another node may think that this one died
     moment("created_at"),
     Index(None, "next_attempt_at"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    identity(),
+    reference("person_id", "people"),
+    Column("actor", Text, nullable=False),  # as in audit
+    Column("events", Integer, nullable=False, server_default="0"),  # rendered anew so far
+    moment("created_at"),
+    moment("done_at", nullable=True),  # null: there may be events left to render anew
 )

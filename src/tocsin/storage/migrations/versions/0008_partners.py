@@ -1,4 +1,4 @@
-"""Partners, who holds a report besides its owner, what people are to be told of, and mails on their way."""
+"""Partners, who holds a report besides its owner, what people are to be told of, mails, and erasures."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,6 +34,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_delegations_organization_id_report_id"), "delegations", ["organization_id", "report_id"])
     mail()
+    erasure()
 
 
 KINDS = (
@@ -81,3 +82,19 @@ def mail() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mails")),
     )
     op.create_index(op.f("ix_mails_next_attempt_at"), "mails", ["next_attempt_at"])
+
+
+def erasure() -> None:
+    for table in ("people", "events"):
+        op.add_column(table, sa.Column("erased_at", sa.BigInteger(), nullable=True))
+    op.create_table(
+        "erasures",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("events", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("done_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_erasures_person_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_erasures")),
+    )
