@@ -1,5 +1,7 @@
 """A forgotten password: a link by mail, which gives nothing away, works once, and ends what was logged in."""
 
+import base64
+import hashlib
 import re
 import statistics
 import time
@@ -111,3 +113,23 @@ async def test_a_password_mail_comes_whatever_the_preferences_are(service: Servi
 async def test_what_is_no_address_is_refused_by_its_path(service: Service, body: dict[str, str | None]) -> None:
     answer = await service.http.post(REQUEST, json=body)
     assert (answer.status_code, answer.json()["_embedded"]["errors"][0]["path"]) == (400, "email")
+
+
+async def test_the_link_leads_to_a_page_that_uses_nothing_up(service: Service) -> None:
+    await person(service.http)
+    await ask(service)
+    (mail,) = await post(service)
+    path = link(service, mail)
+    page = await service.http.get(path, headers={"Accept-Language": "en"})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h1>New password</h1>" in page.text
+    policy = page.headers["content-security-policy"]
+    for tag in ("style", "script"):
+        content = re.search(rf"<{tag}>(.*?)</{tag}>", page.text, re.DOTALL)
+        assert content is not None
+        digest = base64.b64encode(hashlib.sha256(content[1].encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert "//" not in page.text
+    assert (page.headers["referrer-policy"], page.headers["cache-control"]) == ("no-referrer", "no-store")
+    assert "Nouveau mot de passe" in (await service.http.get(path)).text
+    assert (await service.http.post(path, json={"password": "a new password"})).status_code == 204

@@ -18,6 +18,7 @@ from tocsin.api.routes import (
     operations,
     organizations,
     partners,
+    password_page,
     people,
     replays,
     reports,
@@ -32,6 +33,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     for module in (
         root,
         security,
+        password_page,
         organizations,
         partners,
         people,

@@ -29,8 +29,10 @@ from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.mails import Addressee, Due
 
 POLL_SECONDS: Final = 1.0
+NOTICES: Final = 10
+"""Told in one transaction: a few, because others wait for it where there is one writer."""
 BATCH: Final = 50
-"""Notices told, and mails taken, at a time."""
+"""Mails taken at a time."""
 SENDING_MAX: Final = 5
 """Mails on their way at once, of one node."""
 CLAIM_SECONDS: Final = 900.0
@@ -87,12 +89,12 @@ class Mails:
         except Exception as error:
             log.exception("notices_not_told", error=type(error).__name__)
         async with self._context.storage.read() as tx:
-            ids = await stored.waiting_notices(tx, BATCH)
+            ids = await stored.waiting_notices(tx, NOTICES)
         return sum([await self._tell_one(notice_id) for notice_id in ids])
 
     async def _tell_batch(self, tx: Writing) -> int:
         await stored.remove_old_notices(tx, self._context.clock.now() - GIVE_UP_SECONDS * SECOND)
-        return await self._told(tx, await stored.take_notices(tx, BATCH))
+        return await self._told(tx, await stored.take_notices(tx, NOTICES))
 
     async def _tell_one(self, notice_id: int) -> int:
         async def tell(tx: Writing) -> int:
@@ -105,12 +107,12 @@ class Mails:
             return 0
 
     async def _told(self, tx: Writing, found: Sequence[tuple[int, Notice]]) -> int:
-        for notice_id, notice in found:
+        for _, notice in found:
             addressees = await self._addressees(tx, notice)
             values = await self._values(tx, notice, addressees) if addressees else None
             for one in addressees if values is not None else ():
                 await self._enqueue(tx, notice.kind, one, values or {})
-            await stored.remove_notice(tx, notice_id)
+        await stored.remove_notices(tx, [notice_id for notice_id, _ in found])
         return len(found)
 
     async def _enqueue(self, tx: Writing, kind: NoticeKind, to: Addressee, values: Mapping[str, str]) -> None:
@@ -193,8 +195,8 @@ class Mails:
             for one, then in zip(due, nexts, strict=True):
                 if isinstance(then, Again):
                     await stored.put_off(tx, one.id, one.failures + 1, then.at)
-                else:
-                    await stored.remove(tx, one.id)
+            done = [one.id for one, then in zip(due, nexts, strict=True) if not isinstance(then, Again)]
+            await stored.remove(tx, done)
 
         await self._context.storage.write(settle)
         for one, outcome, then in zip(due, outcomes, nexts, strict=True):

@@ -5,6 +5,7 @@ their own; a row that somebody else works on is passed over.
 """
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, or_, select, true, update
@@ -21,7 +22,6 @@ _ANY_DUE = Query(select(mails.c.id).where(mails.c.next_attempt_at <= bindparam("
 _NOTICES = Query(select(notices).order_by(notices.c.id).limit(bindparam("limit")).with_for_update(skip_locked=True))
 _NOTICE = Query(select(notices).where(notices.c.id == bindparam("id")).with_for_update(skip_locked=True))
 _NOTICE_IDS = Query(select(notices.c.id).order_by(notices.c.id).limit(bindparam("limit")))
-_REMOVE_NOTICE = Query(delete(notices).where(notices.c.id == bindparam("id")))
 _REMOVE_OLD_NOTICES = Query(delete(notices).where(notices.c.created_at < bindparam("before")))
 _DUE = Query(
     select(mails)
@@ -30,7 +30,6 @@ _DUE = Query(
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
-_REMOVE_MAIL = Query(delete(mails).where(mails.c.id == bindparam("id")))
 _WAITING = Query(select(func.count().label("found")).select_from(mails))
 _ADMINS = Query(
     select(people.c.id, people.c.email, people.c.language)
@@ -113,8 +112,9 @@ def _notice(row: Row) -> tuple[int, Notice]:
     )
 
 
-async def remove_notice(tx: Writing, notice_id: int) -> None:
-    await tx.execute(_REMOVE_NOTICE, id=notice_id)
+async def remove_notices(tx: Writing, notice_ids: Sequence[int]) -> None:
+    if notice_ids:
+        await tx.execute(delete(notices).where(notices.c.id.in_(notice_ids)))
 
 
 async def remove_old_notices(tx: Writing, before: int) -> int:
@@ -175,8 +175,9 @@ async def put_off(tx: Writing, mail_id: str, failures: int, at: int) -> None:
     await tx.update(mails, mail_id, {"failures": failures, "next_attempt_at": at})
 
 
-async def remove(tx: Writing, mail_id: str) -> None:
-    await tx.execute(_REMOVE_MAIL, id=mail_id)
+async def remove(tx: Writing, mail_ids: Sequence[str]) -> None:
+    if mail_ids:
+        await tx.execute(delete(mails).where(mails.c.id.in_(mail_ids)))
 
 
 async def waiting(tx: Reading) -> int:
