@@ -1,5 +1,6 @@
 """Erasure: what a person said and what is known of it is nowhere any more, and what links to it still resolves."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -12,8 +13,11 @@ from tests.api.test_delegation import cities, delegate, logged
 from tests.conftest import ManualClock, Service, both_engines
 from tests.postbox import post
 from tests.receiver import receiver
+from tocsin.domain.errors import NotFound, Unauthenticated
+from tocsin.domain.resources import Point
 from tocsin.hal.encoding import moment
 from tocsin.service.erasure import Erasure
+from tocsin.service.feedbacks import NewFeedback
 from tocsin.storage.schema import attempts, erasures, metadata
 
 pytestmark = [pytest.mark.anyio, both_engines]
@@ -226,3 +230,31 @@ async def test_an_event_that_is_written_meanwhile_tells_nothing(service: Service
     last = (await logged(service, bordeaux))[-1]
     assert "description" not in json.loads(last["body"])["payload"]
     assert last["erased_at"] is None
+
+
+async def test_what_is_said_at_the_same_moment_is_erased_or_refused(service: Service) -> None:
+    await city(await person(service.http))
+    eve = await reported(service.http)
+    body = {"geo": INSIDE, "description": SECRET}
+    path = f"/people/{eve.id}"
+    said = [eve.call("POST", "/feedbacks/issues", body) for _ in range(6)]
+    named = [eve.call("PATCH", path, {"familyName": "Zufall"}) for _ in range(2)]
+    *answers, erased = await asyncio.gather(*said[:3], *named, *said[3:], eve.call("DELETE", path))
+    assert erased.status_code == 204
+    assert {answer.status_code for answer in answers} <= {200, 201, 401, 404}
+    assert await traces(service) == {}
+
+
+async def test_whoever_was_let_in_just_before_says_nothing_after(service: Service) -> None:
+    """The calls below had their caller checked before the erasure, and come to their transaction after it."""
+    await city(await person(service.http))
+    eve = await reported(service.http)
+    caller = await service.use_cases.authentication.caller(eve.token)
+    await service.use_cases.erasure.erase_for(eve.id)
+    with pytest.raises(Unauthenticated):
+        await service.use_cases.feedbacks.post(caller, NewFeedback(Point(44.5, -0.5), description=SECRET))
+    with pytest.raises(NotFound):
+        await service.use_cases.people.change(caller, eve.id, {"family_name": "Zufall"})
+    with pytest.raises(NotFound):
+        await service.use_cases.erasure.erase_oneself(caller, eve.id)
+    assert await traces(service) == {}

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from tocsin.clock import SECOND
+from tocsin.domain.errors import Unavailable
 from tocsin.domain.languages import DEFAULT, Language
 from tocsin.domain.mails import GIVE_UP_SECONDS, Again, GiveUp, Notice, NoticeKind, after_failure
 from tocsin.hal.links import Target
@@ -61,6 +62,9 @@ class Mails:
             pause = POLL_SECONDS
             try:
                 pause = 0 if await self.turn() else POLL_SECONDS
+            except Unavailable as error:
+                log.warning("mailing_waits", reason=str(error))
+                pause = PAUSE_SECONDS
             except Exception as error:
                 log.exception("mailing_failed", error=type(error).__name__)
                 pause = PAUSE_SECONDS
@@ -86,6 +90,8 @@ class Mails:
         """A batch of notices; how many are done with. One that can't be told keeps no other from being told."""
         try:
             return await self._context.storage.write(self._tell_batch)
+        except Unavailable:
+            raise
         except Exception as error:
             log.exception("notices_not_told", error=type(error).__name__)
         async with self._context.storage.read() as tx:
@@ -102,6 +108,8 @@ class Mails:
 
         try:
             return await self._context.storage.write(tell)
+        except Unavailable:
+            raise
         except Exception as error:
             log.exception("notice_not_told", notice=notice_id, error=type(error).__name__)
             return 0
