@@ -99,6 +99,7 @@ def settings_in(directory: Path, **more: str) -> Settings:
         "TOCSIN_ORGANIZATIONS": "open",
         "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
         "TOCSIN_RATE_LIMITS": "off",
+        "TOCSIN_MAIL_DIRECTORY": f"{directory}/mails",
     }
     return load({**environment, **more})
 

@@ -7,6 +7,8 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from pathlib import Path
+from typing import Final
 
 from argon2 import PasswordHasher
 from fastapi import FastAPI
@@ -22,6 +24,10 @@ from tocsin.delivery.target import Target
 from tocsin.delivery.worker import Worker
 from tocsin.hal import Hal
 from tocsin.key import existing_key, key_file, load_key
+from tocsin.mail import server
+from tocsin.mail.folder import Folder
+from tocsin.mail.smtp import Smtp
+from tocsin.mail.transport import Transport
 from tocsin.service.context import Context
 from tocsin.service.diagnosis import Diagnosis, Patient
 from tocsin.service.housekeeping import Retention
@@ -36,6 +42,8 @@ from tocsin.storage.migrate import is_sqlite, pending, sqlite_path
 from tocsin.storage.owners import Nameless, Owner
 from tocsin.storage.postgres import DatabaseClock, PostgresStorage
 from tocsin.storage.sqlite import SqliteStorage
+
+MAIL_DIRECTORY: Final = "mails"
 
 
 def open_clock(settings: Settings, clock: Clock | None) -> Clock:
@@ -101,7 +109,8 @@ async def open_use_cases(
             pictures=pictures,
         )
         retention = Retention(settings.retention_days, settings.retention_max_days)
-        use_cases = UseCases(context, resolver, SenderPinger(sender), retention)
+        pinger, transport = SenderPinger(sender), open_transport(settings)
+        use_cases = UseCases(context, resolver, pinger, retention, transport, settings.mail_from)
         await use_cases.authentication.open()
         await use_cases.directory.seed()
         yield use_cases
@@ -146,18 +155,27 @@ async def open_diagnosis(settings: Settings) -> AsyncIterator[Diagnosis]:
         resolver.close()
 
 
+def open_transport(settings: Settings) -> Transport:
+    """What mails leave by: SMTP, or a folder beside the database (where that is a server: in the working directory)."""
+    if settings.smtp_url is not None:
+        return Smtp(server.parse(settings.smtp_url), settings.mail_from, settings.ca_file)
+    beside = sqlite_path(settings.database_url).parent if is_sqlite(settings.database_url) else Path()
+    return Folder(settings.mail_directory or beside / MAIL_DIRECTORY)
+
+
 def open_sender(settings: Settings) -> Sender:
     limits = Limits(attempt_timeout_seconds=settings.attempt_timeout)
     return Sender(limits, allowed=settings.allow_networks, ca_file=settings.ca_file)
 
 
 async def run_worker(settings: Settings, use_cases: UseCases, stop: asyncio.Event) -> None:
-    """Deliver, and keep house, until `stop` is set; returns within 10 s after that, with every lease given back."""
+    """Deliver, mail and keep house until `stop` is set; returns within 10 s after that, with every lease given back."""
     owner = open_owner(settings)
     context = use_cases.context
     storage = context.storage
     sender = open_sender(settings)
-    beside = [asyncio.create_task(storage.watch()), asyncio.create_task(use_cases.housekeeping.run())]
+    tasks = (storage.watch(), use_cases.housekeeping.run(), use_cases.mails.run())
+    beside = [asyncio.create_task(task) for task in tasks]
     worker = Worker(
         storage,
         sender,

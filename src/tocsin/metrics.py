@@ -80,6 +80,8 @@ class Metrics:
             "Deliveries given up because their event reached the last limit of age",
             registry=self.registry,
         )
+        self.mails = Tally("tocsin_mails", "Mails to people, by what became of them", "outcome", self.registry)
+        self.mails_waiting = Gauge("tocsin_mails_waiting", "Mails that are not sent yet", registry=self.registry)
         self.leases_lost = Counter("tocsin_leases_lost", "Leases that another worker took over", registry=self.registry)
         self.appended = Gauge("tocsin_events_appended", "Events in all logs, ever", registry=self.registry)
         self.pending = Gauge(

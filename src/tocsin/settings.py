@@ -8,12 +8,16 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping
+from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from email_validator import validate_email
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from tocsin.mail import server
 
 PREFIX: Final = "TOCSIN_"
 KEY_BYTES: Final = 32
@@ -48,6 +52,16 @@ class Settings(BaseModel):
     retention_max_days: float = Field(
         90, gt=0, le=3650, description="days, at least TOCSIN_RETENTION_DAYS, at most 3650"
     )
+    smtp_url: str | None = Field(
+        None,
+        description="smtp://user:password@host:port, smtp://…?starttls or smtps://…; a password needs TLS",
+    )
+    mail_from: str = Field(
+        "tocsin@localhost",
+        validate_default=True,
+        description="an address, such as Tocsin <tocsin@example.org>; needed where TOCSIN_SMTP_URL is set",
+    )
+    mail_directory: Path | None = Field(None, description="a folder")
     rate_limits: Literal["on", "off"] = Field("on", description="on or off")
 
     @field_validator("database_url")
@@ -93,6 +107,22 @@ class Settings(BaseModel):
     @classmethod
     def _no_shorter_than_retention(cls, value: float, info: ValidationInfo) -> float:
         if value < info.data.get("retention_days", 0):
+            raise ValueError
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _a_mail_server(cls, value: str | None) -> str | None:
+        if value is not None:
+            server.parse(value)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _an_address(cls, value: str, info: ValidationInfo) -> str:
+        if value != cls.model_fields["mail_from"].default:
+            validate_email(parseaddr(value)[1], check_deliverability=False)
+        elif info.data.get("smtp_url") is not None:
             raise ValueError
         return value
 

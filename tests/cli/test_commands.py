@@ -202,3 +202,22 @@ def test_bare_make_lists_its_targets() -> None:
     said = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("demo", "serve", "test", "check", "bench"):
         assert f"make {target} " in said
+
+
+async def test_a_person_is_erased_by_the_operator(installation: Installation) -> None:
+    made = installation.organization()
+    refused = installation.command("person", "erase", "admin@example.org", "--yes", check=False)
+    assert refused.returncode == 1
+    assert f"Bordeaux ({made['organization']})" in refused.stderr
+    unsure = installation.command("person", "erase", "admin@example.org", check=False)
+    assert unsure.returncode == 1
+    await installation.serve("--no-worker")
+    async with httpx.AsyncClient(base_url=installation.url) as http:
+        body = {"email": "ada@example.org", "password": PASSWORD}
+        ada = (await http.post("/security/register", json=body)).json()
+        erased = installation.command("person", "erase", "ADA@example.org", "--yes", "--json")
+        told = json.loads(erased.stdout)
+        assert (told["person"], told["events"]) == (ada["id"], 0)
+        assert (
+            await http.post("/security/login", json={"login": body["email"], "password": PASSWORD})
+        ).status_code == 401

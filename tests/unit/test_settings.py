@@ -34,11 +34,21 @@ KEY = bytes(range(32))
         ("ATTEMPT_TIMEOUT", "26"),
         ("WORKER_CONCURRENCY", "many"),
         ("RATE_LIMITS", "maybe"),
+        ("SMTP_URL", "mail.example.org"),
+        ("SMTP_URL", "smtp://a:b@mail.example.org"),
+        ("MAIL_FROM", "nobody"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_name_and_what_would_be_right(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"TOCSIN_{name} must be .+"):
         load({f"TOCSIN_{name}": value})
+
+
+def test_a_mail_server_needs_a_sender() -> None:
+    server = {"TOCSIN_SMTP_URL": "smtp://mail.example.org"}
+    with pytest.raises(SettingsError, match="TOCSIN_MAIL_FROM must be an address"):
+        load(server)
+    assert load({**server, "TOCSIN_MAIL_FROM": "Tocsin <t@example.org>"}).mail_from == "Tocsin <t@example.org>"
 
 
 def test_every_wrong_setting_is_named_at_once() -> None:

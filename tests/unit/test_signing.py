@@ -105,3 +105,10 @@ def test_a_rotated_out_secret_never_signs() -> None:
     )
     assert len(recipient.signers_at(NOW - 1)) == 2
     assert len(recipient.signers_at(NOW)) == 1
+
+
+def test_an_event_that_was_erased_says_when() -> None:
+    recipient = Recipient(parse("https://example.org"), b"", (signing.HmacSigner(KEY),))
+    assert b"Tocsin-Erased" not in head(recipient, EVENT, NOW * 1_000_000)
+    erased = EVENT._replace(erased_at=NOW * 1_000_000 + 999_999)
+    assert f"\r\nTocsin-Erased: {NOW}\r\n".encode() in head(recipient, erased, NOW * 1_000_000)

@@ -19,6 +19,8 @@ from tocsin.api.routes import (
     images,
     operations,
     organizations,
+    partners,
+    password_page,
     people,
     replays,
     reports,
@@ -33,7 +35,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     for module in (
         root,
         security,
+        password_page,
         organizations,
+        partners,
         people,
         directory,
         feedbacks,

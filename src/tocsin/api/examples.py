@@ -173,16 +173,16 @@ _ATTEMPTS: Final = (
     Attempt(1, AT, "connect_failed", "No connection to the receiver: Connection refused.", 900),
     Attempt(1, AT, "response", "The receiver answered 500.", 2100, 500, b"no", "192.0.2.1:443", 10, 20, 30, 40),
 )
-_LOGGED: Final = orjson.loads(
-    event_feed.item(12, 7, _id(14), AT, notification(Event.REPORT_CREATED, encode(HAL.report(REPORTS[0]))))
-)
+_BODY: Final = notification(Event.REPORT_CREATED, encode(HAL.report(REPORTS[0])))
+_LOGGED: Final = orjson.loads(event_feed.item(12, 7, _id(14), AT, _BODY))
+_ERASED: Final = orjson.loads(event_feed.item(12, 7, _id(14), AT, _BODY, AT))
 _FEED: Final = {
     "last": 12,
     "_links": {
         "self": HAL.links.query("/organizations/…/events", {}),
         "next": HAL.links.query("/organizations/…/events", {"after": "12"}),
     },
-    "_embedded": {"items": [_LOGGED]},
+    "_embedded": {"items": [_LOGGED, _ERASED]},
 }
 _REPLAY: Final = Replay(_id(15), _id(9), Event.REPORT_CREATED, 1, 7, False, 7, 3, 0, "running", AT, AT)
 _AUDITED: Final = AuditEntry(
@@ -305,7 +305,7 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
         ),
     ),
     "PublicKey": (HAL.public_key(_id(9), "whpk_…"),) * 2,
-    "LoggedEvent": (_LOGGED, _LOGGED),
+    "LoggedEvent": (_LOGGED, _ERASED),
     "EventFeed": (_FEED, _FEED),
     "EventTypes": (_TYPES, _TYPES),
     "Root": (HAL.root([]), HAL.root([ORGANIZATION_ID])),

@@ -15,6 +15,7 @@ from tocsin.cli import operator, servers
 from tocsin.cli.ending import FAILED, ending
 from tocsin.domain.events import Event
 from tocsin.domain.resources import DeliveryState
+from tocsin.log import plain
 from tocsin.settings import load
 from tocsin.storage.migrate import migrate as bring_up_to_date
 
@@ -23,8 +24,10 @@ app: Final = typer.Typer(
 )
 organization_commands: Final = typer.Typer(no_args_is_help=True, help="Organizations.")
 webhook_commands: Final = typer.Typer(no_args_is_help=True, help="Webhooks.")
+person_commands: Final = typer.Typer(no_args_is_help=True, help="People.")
 app.add_typer(organization_commands, name="organization")
 app.add_typer(webhook_commands, name="webhook")
+app.add_typer(person_commands, name="person")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Sequence = Annotated[int, typer.Argument(min=1, help="The event's sequence in its organization's log.")]
@@ -105,6 +108,19 @@ def create_organization(
     """Create an organization; prints its ids, an API token, and a link to set the admin's password."""
     with ending():
         operator.create_organization(load(), name, admin_email, as_json=as_json)
+
+
+@person_commands.command("erase")
+def erase_person(
+    who: Annotated[str, typer.Argument(metavar="EMAIL_OR_ID", help="The person's e-mail address or id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase what a person said and what is known of them, also from the log. There is no way back."""
+    with ending():
+        if not yes:
+            typer.confirm(f"Erase {plain(who)} for good?", abort=True)
+        operator.erase_person(load(), who, as_json=as_json)
 
 
 @webhook_commands.command("create")

@@ -60,6 +60,11 @@ def _check(name: str, admin_email: str) -> None:
         raise Invalid(Violation("--admin-email", str(error))) from None
 
 
+def erase_person(settings: Settings, who: str, *, as_json: bool) -> None:
+    erased = _run(settings, lambda use_cases: use_cases.erasure.erase_for(who))
+    _show({"erasure": erased.id, "person": erased.person_id, "events": erased.events}, as_json=as_json)
+
+
 def create_webhook(settings: Settings, organization_id: str, event: Event, url: str, *, as_json: bool) -> None:
     members = {"event": event, "payload_url": url}
     created = _run(settings, lambda use_cases: use_cases.webhooks.create(OPERATOR, organization_id, members))

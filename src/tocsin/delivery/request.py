@@ -49,4 +49,6 @@ def head(recipient: Recipient, event: LoggedEvent, now: int) -> bytes:
         f"webhook-id: {event.id}\r\nwebhook-timestamp: {timestamp}\r\nwebhook-signature: {signed}\r\n"
         f"Tocsin-Event: {event.event}\r\nTocsin-Sequence: {event.sequence}\r\nTocsin-Ordinal: {event.ordinal}\r\n"
     )
+    if event.erased_at is not None:
+        lines += f"Tocsin-Erased: {event.erased_at // 1_000_000}\r\n"
     return recipient.fixed_head + lines.encode("ascii")

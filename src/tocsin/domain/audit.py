@@ -24,6 +24,10 @@ class Action(StrEnum):
     REPLAY_STARTED = "replayStarted"
     REPLAY_STOPPED = "replayStopped"
     EVENTS_LOST = "eventsLost"
+    PARTNER_ADDED = "partnerAdded"
+    PARTNER_REMOVED = "partnerRemoved"
+    REPORT_DELEGATED = "reportDelegated"
+    PERSON_ERASED = "personErased"
 
 
 SERVICE = "service"

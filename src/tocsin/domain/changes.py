@@ -33,6 +33,12 @@ def report_in(report: Report, state: ReportState, at: int) -> Report:
     return replace(report, state=state, updated_at=at, checkpoints=(*report.checkpoints, checkpoint))
 
 
+def report_delegated(report: Report, delegated_from: str, delegated_to: str, at: int) -> Report:
+    """Held by one organization more; what it shows is the latest hop."""
+    delegates = (*report.delegates, delegated_to)
+    return replace(report, delegated_from=delegated_from, delegated_to=delegated_to, delegates=delegates, updated_at=at)
+
+
 def operation_in(
     operation: Operation, state: OperationState, at: int, *, transition: OperationTransition | None = None
 ) -> Operation:

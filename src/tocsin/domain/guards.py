@@ -24,6 +24,9 @@ from tocsin.domain.states import (
 CHECKPOINTS_MAX: Final = 1000
 """Entered states of one resource: each is a part of every representation of it."""
 
+DELEGATES_MAX: Final = 20
+"""Organizations that one report may be delegated to: each of its events goes to every one of them."""
+
 CLOSED_TO_OPERATIONS: Final = frozenset({ReportState.REFUSED, ReportState.CLOSED})
 
 Transition = TypeVar("Transition", bound=StrEnum)
@@ -80,6 +83,16 @@ def require_open_to_operations(report: Report) -> None:
     """Raises Conflict where the report takes no operations any more."""
     if report.state in CLOSED_TO_OPERATIONS:
         raise Conflict(f"The report is {report.state}: it takes no operations.", "report")
+
+
+def require_delegable(report: Report, organization_id: str) -> None:
+    """Raises Conflict where the report can't be delegated to the organization as things are."""
+    if not REPORT[report.state]:
+        raise Conflict(f"The report is {report.state}: there is nothing left to do about it.", "report")
+    if organization_id in report.holders:
+        raise Conflict("The organization holds this report already.", "organization")
+    if len(report.delegates) >= DELEGATES_MAX:
+        raise Conflict(f"The report was delegated to {DELEGATES_MAX} organizations already.", "report")
 
 
 def feedback_transitions(state: FeedbackState) -> tuple[FeedbackTransition, ...]:

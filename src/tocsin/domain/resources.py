@@ -75,6 +75,8 @@ class Person:
     member_of: str | None = None
     """The organization of the person's first membership, if any."""
     image_id: str | None = None
+    erased_at: int | None = None
+    """Not None: nobody any more; what is left of it is what links lead to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,14 @@ class Report:
     category_id: str | None = None
     delegated_from: str | None = None
     delegated_to: str | None = None
+    """With `delegated_from` the latest hop."""
+    delegates: tuple[str, ...] = ()
+    """Every organization that it was delegated to; not a part of its representation."""
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The organizations that see the report, act on it and hear of it: the owner, then the delegates."""
+        return self.organization_id, *self.delegates
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ class Permission(StrEnum):
     MANAGE_PLACES = "manage places"
     MANAGE_WEBHOOKS = "manage webhooks"
     READ_AUDIT = "read audit"
+    MANAGE_PARTNERS = "manage partners"
+    DELEGATE_REPORTS = "delegate reports to partners"
     EDIT_REPORTS = "edit and transition reports"
     MANAGE_OPERATIONS = "create, assign, reset and delete operations"
     WORK_ON_OPERATIONS = "edit and transition operations assigned to oneself"

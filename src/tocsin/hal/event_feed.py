@@ -6,9 +6,13 @@ from tocsin.hal.encoding import encode, moment
 from tocsin.hal.links import Links
 
 
-def item(sequence: int, ordinal: int, event_id: str, occurred_at: int, body: bytes) -> bytes:
+def item(
+    sequence: int, ordinal: int, event_id: str, occurred_at: int, body: bytes, erased_at: int | None = None
+) -> bytes:
     """An event: what the log knows of it, then `event` and `payload` as the notification has them."""
     known = {"sequence": sequence, "ordinal": ordinal, "id": event_id, "occurredAt": moment(occurred_at)}
+    if erased_at is not None:
+        known["erasedAt"] = moment(erased_at)
     return encode(known)[:-1] + b"," + body[1:]
 
 

@@ -40,6 +40,7 @@ class Target(StrEnum):
     ORGANIZATION_AUDIT = "/organizations/{organization}/audit"
     MEMBER = "/organizations/{organization}/members/{member}"
     TOKEN = "/tokens/{token}"
+    PASSWORD_CHANGE = "/security/password/change/{token}"  # a path, not a credential
     PEOPLE = "/people"
     PERSON = "/people/{person}"
     PERSON_IMAGE = "/people/{person}/image"

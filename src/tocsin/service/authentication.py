@@ -9,13 +9,16 @@ from sqlalchemy import bindparam, delete, select
 
 from tocsin.clock import SECOND
 from tocsin.domain.errors import Invalid, NotFound, Unauthenticated, Violation
+from tocsin.domain.languages import Language
+from tocsin.domain.mails import LINK_SECONDS as MAILED_LINK_SECONDS
+from tocsin.domain.mails import Notice, NoticeKind
 from tocsin.domain.resources import Member, Person
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.passwords import Passwords
 from tocsin.service.sessions import Sessions, load_key, new_key
-from tocsin.storage import organizations, people
-from tocsin.storage.interface import Writing
+from tocsin.storage import mails, organizations, people
+from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import password_links, secrets
 from tocsin.storage.statements import Query
 
@@ -24,7 +27,9 @@ TOKEN_PREFIX: Final = "tocsin_"
 TOKEN_BYTES: Final = 32
 LINK_BYTES: Final = 32
 LINK_SECONDS: Final = 7 * 86_400
-"""How long a link to set a password works."""
+"""How long a link to set a password works that the operator was shown."""
+MAILED_LINKS_MAX: Final = 3
+"""Links to set a password that one account is mailed within an hour."""
 JWT_KEY: Final = "jwt-key"
 ROLE_USER: Final = "ROLE_USER"
 
@@ -97,8 +102,8 @@ class Authentication:
             raise Unauthenticated("The token has expired.")
         return Caller(token_id=token.id, roles={token.organization_id: frozenset(token.roles)})
 
-    async def register(self, email: str, password: str) -> Person:
-        """A new account. Raises Invalid, path `email`, where there is one with this address."""
+    async def register(self, email: str, password: str, language: Language | None = None) -> Person:
+        """A new account; `language`: of its mails. Raises Invalid, path `email`, where the address has one."""
         hashed = await self._passwords.hash(password)
         context = self._context
 
@@ -107,7 +112,7 @@ class Authentication:
                 raise Invalid(Violation("email", "There is an account with this address."))
             now = context.clock.now()
             person = Person(context.new_id(), email, now, now)
-            await people.insert(tx, person, hashed)
+            await people.insert(tx, person, hashed, language)
             return person
 
         return await context.storage.write(insert)
@@ -135,14 +140,36 @@ class Authentication:
                 raise NotFound("This link is unknown, used or too old.")
             await people.set_password(tx, row["person_id"], hashed, now)
             await tx.execute(_REMOVE_LINKS, person_id=row["person_id"])
+            await mails.tell(tx, Notice(NoticeKind.PASSWORD_CHANGED, person_id=row["person_id"]), now)
 
         await self._context.storage.write(change)
 
+    async def request_password(self, email: str) -> None:
+        """A link to set a password is mailed to the account with this address, if there is one.
+
+        Whether there is, is looked up later and elsewhere, so that nobody learns it here by words or time.
+        """
+        notice = Notice(NoticeKind.PASSWORD_REQUESTED, address=people.fold(email))
+        await self._context.storage.write(lambda tx: mails.tell(tx, notice, self._context.clock.now()))
+
+    async def may_be_mailed_a_link(self, tx: Reading, person_id: str) -> bool:
+        """Not more than MAILED_LINKS_MAX within an hour."""
+        since = self._context.clock.now() - MAILED_LINK_SECONDS * SECOND
+        return await mails.links_since(tx, person_id, since) < MAILED_LINKS_MAX
+
+    async def make_mailed_link(self, tx: Writing, person_id: str) -> str:
+        """As `make_link`, for MAILED_LINK_SECONDS."""
+        return await self._make_link(tx, person_id, MAILED_LINK_SECONDS)
+
     async def make_link(self, tx: Writing, person_id: str) -> str:
         """A credential with which the person may set a password, once."""
+        return await self._make_link(tx, person_id, LINK_SECONDS)
+
+    async def _make_link(self, tx: Writing, person_id: str, seconds: int) -> str:
         link = new_credential(self._context.entropy(LINK_BYTES))
-        expires_at = self._context.clock.now() + LINK_SECONDS * SECOND
-        await tx.insert(password_links, {"hash": digest(link), "person_id": person_id, "expires_at": expires_at})
+        now = self._context.clock.now()
+        row = {"hash": digest(link), "person_id": person_id, "expires_at": now + seconds * SECOND, "created_at": now}
+        await tx.insert(password_links, row)
         return link
 
     def _seconds(self) -> int:

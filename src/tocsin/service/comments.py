@@ -13,7 +13,7 @@ from tocsin.service import feedbacks, operations
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.storage import activities as stored
-from tocsin.storage import reports
+from tocsin.storage import partners, reports
 from tocsin.storage.interface import Reading, Writing
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class Comments:
 
         async def change(tx: Writing) -> Feedback:
             feedback = await feedbacks.seen(tx, caller, feedback_id)
-            if caller.person_id is None and not caller.belongs(*await reports.holders(tx, feedback_id)):
+            if caller.person_id is None and not caller.belongs(*await partners.holders(tx, feedback_id)):
                 raise Forbidden("A token comments on feedback that its own organization received.")
             now = self._context.clock.now()
             await stored.insert_comment(tx, "Feedback", feedback_id, caller.actor, text, now)

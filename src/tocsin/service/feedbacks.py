@@ -7,9 +7,10 @@ from typing import Final, NoReturn
 from sqlalchemy import ColumnElement, or_, true
 
 from tocsin.domain.changes import delivered_feedback
-from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
+from tocsin.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated, Violation
 from tocsin.domain.events import Event
 from tocsin.domain.guards import named, refuse_feedback_transition
+from tocsin.domain.mails import Notice, NoticeKind
 from tocsin.domain.matching import Match, match
 from tocsin.domain.metadata import Schema, Value, checked
 from tocsin.domain.page import Page, Paging
@@ -20,7 +21,7 @@ from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import place_index, places
+from tocsin.storage import mails, partners, people, place_index, places
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import feedbacks as table
@@ -53,6 +54,8 @@ class Feedbacks:
         agent_of = _agent_of(caller) if new.pro_mode else None
 
         async def deliver(tx: Writing) -> Feedback:
+            if not await people.lock_present(tx, reporter_id):
+                raise Unauthenticated("The token's person is no more.")
             metadata = checked(await _schema(tx, new), new.metadata)
             matched = await _match(tx, new, agent_of)
             now = self._context.clock.now()
@@ -96,6 +99,8 @@ class Feedbacks:
                 category_id=feedback.category_id,
             )
             await stored.insert_report(tx, report)
+            notice = Notice(NoticeKind.REPORT_CREATED, organization_id, None, report.id, feedback.reporter_id)
+            await mails.tell(tx, notice, now)
             representation = encode(self._context.hal.report(report))
             changes.add(Event.REPORT_CREATED, report.id, representation, [organization_id])
         await changes.append(tx)
@@ -123,7 +128,7 @@ class Feedbacks:
         if category_id is not None:
             conditions.append(table.c.category_id == category_id)
         if organization_id is not None:
-            conditions.append(stored.held_by([organization_id]))
+            conditions.append(partners.feedback_held_by([organization_id]))
         async with self._context.storage.read() as tx:
             return await stored.feedbacks_page(tx, conditions, paging)
 
@@ -172,12 +177,12 @@ async def _visible(tx: Reading, caller: Caller | None, feedback: Feedback) -> bo
         return True
     if caller is None:
         return False
-    return caller.person_id == feedback.reporter_id or caller.belongs(*await stored.holders(tx, feedback.id))
+    return caller.person_id == feedback.reporter_id or caller.belongs(*await partners.holders(tx, feedback.id))
 
 
 def visible_to(caller: Caller | None) -> ColumnElement[bool]:
     """Public feedback, one's own, and that of which an organization of the caller's holds a report."""
     if caller is None:
         return table.c.public == true()
-    own = stored.held_by(tuple(caller.roles))
+    own = partners.feedback_held_by(tuple(caller.roles))
     return or_(table.c.public == true(), table.c.reporter_id == caller.person_id, own)

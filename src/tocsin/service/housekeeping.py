@@ -5,6 +5,7 @@ that webhook, and said so: in the audit, in the webhook's status, in the log, in
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -39,10 +40,14 @@ class Retention:
 
 
 class Housekeeping:
-    def __init__(self, context: Context, metrics: Metrics, retention: Retention) -> None:
+    def __init__(
+        self, context: Context, metrics: Metrics, retention: Retention, *also: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`also`: what else is done each time, once that is done which this module is about."""
         self._context = context
         self._metrics = metrics
         self._retention = retention
+        self._also = also
 
     async def run(self) -> None:
         """Tidy up, now and then, until cancelled; of all processes of an installation, one does it."""
@@ -68,6 +73,8 @@ class Housekeeping:
         await self._context.storage.tidy_attempts(before)
         await self._context.storage.write(partial(stored.remove_remains, before=before, now=now))
         await self.index_places()
+        for chore in self._also:
+            await chore()
 
     async def index_places(self) -> None:
         """Give cells to the places that have none."""

@@ -19,7 +19,7 @@ from tocsin.service.operations import Operations
 from tocsin.service.organizations import Organizations
 from tocsin.service.people import People
 from tocsin.storage import images as stored
-from tocsin.storage import reports
+from tocsin.storage import partners, reports
 from tocsin.storage.interface import Reading, Writing
 
 IMAGES_MAX: Final = 20
@@ -142,7 +142,7 @@ class Images:
 async def _illustrated(tx: Reading, caller: Caller, feedback_id: str) -> Feedback:
     feedback = await feedbacks.seen(tx, caller, feedback_id)
     if caller.person_id != feedback.reporter_id:
-        holders = await reports.holders(tx, feedback_id)
+        holders = await partners.holders(tx, feedback_id)
         if not caller.may(Permission.EDIT_REPORTS, *holders):
             raise Forbidden("Only its reporter and the admins of those who received it add images to feedback.")
     return feedback

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement
 
 from tocsin.domain.activities import LogAction, LogEntry, changed
 from tocsin.domain.changes import counted, operation_given_to, operation_in
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.events import Event
 from tocsin.domain.guards import assigned_state, enter_operation_state, named, require_open_to_operations
+from tocsin.domain.mails import Notice, NoticeKind
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Operation, Report
 from tocsin.domain.roles import Permission, assignable
@@ -20,11 +21,10 @@ from tocsin.service import reports
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import activities, images, organizations
+from tocsin.storage import activities, images, mails, organizations, partners
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import operations as table
-from tocsin.storage.schema import reports as reports_table
 
 
 class Operations:
@@ -55,14 +55,11 @@ class Operations:
     ) -> Page[Operation]:
         """Those of the organization's own reports, and of the ones delegated to it."""
         caller.require_sight(organization_id)
-        delegated = select(reports_table.c.id).where(reports_table.c.delegated_to == organization_id)
-        conditions = [
-            or_(table.c.organization_id == organization_id, table.c.report_id.in_(delegated)),
-            *_in(states),
-        ]
+        conditions = _in(states)
         if updated_after is not None:
             conditions.append(table.c.updated_at >= updated_after)
         async with self._context.storage.read() as tx:
+            conditions.insert(0, await partners.operations_of(tx, organization_id))
             return await stored.operations_page(tx, conditions, wanted, paging)
 
     async def create(self, caller: Caller, report_id: str, members: dict[str, Any]) -> Operation:
@@ -96,7 +93,7 @@ class Operations:
             report = await reports.seen(tx, caller, report_id, lock=True)
         except NotFound:
             raise Invalid(Violation("report", "There is no such report.")) from None
-        caller.require(Permission.MANAGE_OPERATIONS, *reports.parties(report))
+        caller.require(Permission.MANAGE_OPERATIONS, *report.holders)
         return report
 
     async def change(self, caller: Caller, operation_id: str, members: dict[str, Any]) -> Operation:
@@ -115,7 +112,7 @@ class Operations:
 
         async def remove(tx: Writing) -> None:
             operation, report = await _seen(tx, caller, operation_id, lock=True)
-            caller.require(Permission.MANAGE_OPERATIONS, *reports.parties(report))
+            caller.require(Permission.MANAGE_OPERATIONS, *report.holders)
             await stored.remove_operation(tx, operation.id)
             await _remove_what_is_of(tx, operation.id)
             await _count(tx, report, operation.state, None, self._context.clock.now())
@@ -128,14 +125,22 @@ class Operations:
 
         async def change(tx: Writing) -> Operation:
             operation, report = await _seen(tx, caller, operation_id, lock=True)
-            caller.require(Permission.MANAGE_OPERATIONS, *reports.parties(report))
+            caller.require(Permission.MANAGE_OPERATIONS, *report.holders)
             person_id = await _assignable(tx, member_id, report)
             state = assigned_state(operation)
             assigned = operation_given_to(operation, person_id, state, self._context.clock.now())
+            if person_id != operation.operator_id:
+                await self._tell_operator(tx, caller, assigned, report)
             await self._save(tx, caller, LogAction.ASSIGN, operation, assigned, report)
             return assigned
 
         return await self._context.storage.write(change)
+
+    async def _tell_operator(self, tx: Writing, caller: Caller, operation: Operation, report: Report) -> None:
+        """By mail, to whom the operation is given."""
+        kind, to = NoticeKind.OPERATION_ASSIGNED, operation.operator_id
+        notice = Notice(kind, report.organization_id, to, operation.id, caller.person_id)
+        await mails.tell(tx, notice, operation.updated_at)
 
     async def transition(self, caller: Caller, operation_id: str, name: str) -> Operation:
         """Raises Invalid for an unknown transition, Conflict for one that may not be taken now."""
@@ -144,7 +149,7 @@ class Operations:
         async def change(tx: Writing) -> Operation:
             operation, report = await _seen(tx, caller, operation_id, lock=True)
             if transition in (OperationTransition.RESET, OperationTransition.ASSIGN):
-                caller.require(Permission.MANAGE_OPERATIONS, *reports.parties(report))
+                caller.require(Permission.MANAGE_OPERATIONS, *report.holders)
             else:
                 _require_work(caller, operation, report)
             state = enter_operation_state(operation, transition)
@@ -174,7 +179,7 @@ class Operations:
     async def _tell(self, tx: Writing, event: Event, operation: Operation, report: Report) -> None:
         changes = Changes(self._context)
         representation = encode(self._context.hal.operation(operation))
-        changes.add(event, operation.id, representation, reports.parties(report))
+        changes.add(event, operation.id, representation, report.holders)
         await changes.append(tx)
 
 
@@ -188,7 +193,7 @@ async def _seen(tx: Reading, caller: Caller, operation_id: str, *, lock: bool = 
     report = None if operation is None else await stored.find_report(tx, operation.report_id, lock=lock)
     if lock and report is not None:
         operation = await stored.find_operation(tx, operation_id, lock=True)
-    if operation is None or report is None or not caller.belongs(*reports.parties(report)):
+    if operation is None or report is None or not caller.belongs(*report.holders):
         raise NotFound("There is no such operation.")
     return operation, report
 
@@ -228,18 +233,17 @@ async def _remove_what_is_of(tx: Writing, operation_id: str) -> None:
 
 def _require_work(caller: Caller, operation: Operation, report: Report) -> None:
     """Admins, and the operator to whom the operation is given."""
-    parties = reports.parties(report)
-    if caller.may(Permission.MANAGE_OPERATIONS, *parties):
+    if caller.may(Permission.MANAGE_OPERATIONS, *report.holders):
         return
     own = caller.person_id is not None and caller.person_id == operation.operator_id
-    if not (own and caller.may(Permission.WORK_ON_OPERATIONS, *parties)):
+    if not (own and caller.may(Permission.WORK_ON_OPERATIONS, *report.holders)):
         raise Forbidden("Only an admin or the operation's own operator does this.")
 
 
 async def _assignable(tx: Reading, member_id: str, report: Report) -> str:
     """The person of a member to whom the report's operations may be given. Raises Invalid, path `member`."""
     member = await organizations.find_member(tx, member_id)
-    if member is None or member.organization_id not in reports.parties(report):
+    if member is None or member.organization_id not in report.holders:
         raise Invalid(Violation("member", "There is no such member in the report's organization."))
     if not assignable(member.roles):
         raise Invalid(Violation("member", "Operations are given to members with the role OPERATOR or ADMIN."))

@@ -174,7 +174,7 @@ class Organizations:
         caller.require(Permission.MANAGE_MEMBERS, organization_id)
 
         async def insert(tx: Writing) -> Member:
-            if await people.find(tx, person_id) is None:
+            if not await people.lock_present(tx, person_id):
                 raise Invalid(Violation("person", "There is no such person."))
             if await stored.membership(tx, organization_id, person_id) is not None:
                 raise Conflict("The person is a member already.", "person")

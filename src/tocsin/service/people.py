@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement
 
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.page import Page, Paging
@@ -12,14 +12,13 @@ from tocsin.domain.resources import Feedback, Member, Operation, Person
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.feedbacks import visible_to
-from tocsin.storage import images, organizations, reports
+from tocsin.storage import images, organizations, partners, reports
 from tocsin.storage import people as stored
 from tocsin.storage.collections import given
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import feedbacks as feedbacks_table
 from tocsin.storage.schema import operations as operations_table
 from tocsin.storage.schema import people as table
-from tocsin.storage.schema import reports as reports_table
 
 COLUMNS: Final = {
     "given_name": "given_name",
@@ -51,7 +50,8 @@ class People:
         picture = await self._context.pictures.read("image", members.get("image", ""))
 
         async def change(tx: Writing) -> Person:
-            await _oneself(tx, caller, person_id)
+            if not await stored.lock_present(tx, person_id, to_change=True):
+                raise NotFound("There is no such person.")
             now = self._context.clock.now()
             values = {**given(members, COLUMNS), "updated_at": now}
             if "email" in members:
@@ -83,14 +83,10 @@ class People:
         self, caller: Caller, person_id: str, states: Sequence[str], wanted: dict[str, str | None], paging: Paging
     ) -> Page[Operation]:
         """Those given to the person that the caller may see."""
-        own = list(caller.roles)
-        delegated = select(reports_table.c.id).where(
-            or_(reports_table.c.delegated_to.in_(own), reports_table.c.delegated_from.in_(own))
-        )
         columns = operations_table.c
         conditions = [
             columns.operator_id == person_id,
-            or_(columns.organization_id.in_(own), columns.report_id.in_(delegated)),
+            partners.operations_held_by(list(caller.roles)),
             *([columns.state.in_(states)] if states else []),
         ]
         async with self._context.storage.read() as tx:
@@ -118,7 +114,7 @@ class People:
         if category_id is not None:
             conditions.append(columns.category_id == category_id)
         if organization_id is not None:
-            conditions.append(reports.held_by([organization_id]))
+            conditions.append(partners.feedback_held_by([organization_id]))
         async with self._context.storage.read() as tx:
             await _seen(tx, caller, person_id)
             return await reports.feedbacks_page(tx, conditions, paging)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement
 
 from tocsin.domain.changes import report_in, siblings_to_refuse
 from tocsin.domain.errors import Invalid, NotFound, Violation
@@ -18,15 +18,10 @@ from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import places
+from tocsin.storage import partners, places
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import reports as table
-
-
-def parties(report: Report) -> tuple[str | None, ...]:
-    """The organizations that see the report, act on it and hear of it: its owner's and the delegates'."""
-    return report.organization_id, report.delegated_to, report.delegated_from
 
 
 class Reports:
@@ -50,9 +45,7 @@ class Reports:
     ) -> Page[Report]:
         """Those that the organization owns, and those delegated to it."""
         caller.require_sight(organization_id)
-        conditions: list[ColumnElement[bool]] = [
-            or_(table.c.organization_id == organization_id, table.c.delegated_to == organization_id)
-        ]
+        conditions: list[ColumnElement[bool]] = []
         if states:
             conditions.append(table.c.state.in_(states))
         if category_id is not None:
@@ -60,6 +53,7 @@ class Reports:
         if updated_after is not None:
             conditions.append(table.c.updated_at >= updated_after)
         async with self._context.storage.read() as tx:
+            conditions.insert(0, await partners.reports_of(tx, organization_id))
             if place_id is not None:
                 conditions.append(await _inside(tx, place_id))
             return await stored.reports_page(tx, conditions, paging)
@@ -69,7 +63,7 @@ class Reports:
 
         async def change(tx: Writing) -> Report:
             report = await seen(tx, caller, report_id, lock=True)
-            caller.require(Permission.EDIT_REPORTS, *parties(report))
+            caller.require(Permission.EDIT_REPORTS, *report.holders)
             category_id = members.get("category_id")
             if category_id is not None:
                 await _own_category(tx, category_id, report)
@@ -87,7 +81,7 @@ class Reports:
             if transition is ReportTransition.ACCEPT:
                 await self._lock_family(tx, caller, report_id)
             report = await seen(tx, caller, report_id, lock=True)
-            caller.require(Permission.EDIT_REPORTS, *parties(report))
+            caller.require(Permission.EDIT_REPORTS, *report.holders)
             changes = Changes(self._context)
             now = self._context.clock.now()
             entered = await self._enter(tx, report, transition, now, changes)
@@ -111,21 +105,21 @@ class Reports:
         entered = report_in(report, enter_report_state(report, transition), now)
         await stored.save_report(tx, entered)
         representation = encode(self._context.hal.report(entered))
-        changes.add(Event.REPORT_STATE_CHANGED, entered.id, representation, parties(entered))
+        changes.add(Event.REPORT_STATE_CHANGED, entered.id, representation, entered.holders)
         return entered
 
 
 async def seen(tx: Reading, caller: Caller, report_id: str, *, lock: bool = False) -> Report:
     """Raises NotFound where the caller may not know of it."""
     report = await stored.find_report(tx, report_id, lock=lock)
-    if report is None or not caller.belongs(*parties(report)):
+    if report is None or not caller.belongs(*report.holders):
         raise NotFound("There is no such report.")
     return report
 
 
 async def _own_category(tx: Reading, category_id: str, report: Report) -> None:
     category = await places.find_category(tx, category_id)
-    if category is None or category.organization_id not in parties(report):
+    if category is None or category.organization_id not in report.holders:
         raise Invalid(Violation("category", "There is no such category in the report's organization."))
 
 

@@ -3,7 +3,7 @@
 from tocsin.clock import SECOND
 from tocsin.metrics import Metrics
 from tocsin.service.context import Context
-from tocsin.storage import statistics
+from tocsin.storage import mails, statistics
 
 
 class Watch:
@@ -16,6 +16,7 @@ class Watch:
     async def text(self) -> bytes:
         async with self._context.storage.read() as tx:
             found = await statistics.read(tx)
+            self.metrics.mails_waiting.set(await mails.waiting(tx))
         metrics, oldest = self.metrics, found.oldest_pending_at
         metrics.appended.set(found.appended)
         metrics.pending.set(found.pending)

@@ -44,4 +44,5 @@ def logged(row: Row) -> LoggedEvent:
         row["resource_id"],
         row["occurred_at"],
         bytes(row["body"]),
+        row["erased_at"],
     )

@@ -32,7 +32,7 @@ _REMOVE_TOKEN = Query(delete(tokens).where(tokens.c.id == bindparam("id")))
 _CALLER_PERSON = Query(
     select(people.c.password_changed_at, members.c.organization_id, members.c.roles)
     .select_from(people.outerjoin(members, members.c.person_id == people.c.id))
-    .where(people.c.id == bindparam("person_id"))
+    .where(people.c.id == bindparam("person_id"), people.c.erased_at.is_(None))
 )
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, bindparam, or_, select
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 
+from tocsin.domain.languages import Language
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Person
 from tocsin.storage.collections import page, search
 from tocsin.storage.interface import Reading, Row, Writing
-from tocsin.storage.schema import feedbacks, members, people, reports
+from tocsin.storage.partners import held_by
+from tocsin.storage.schema import feedbacks, members, operations, people, reports
 from tocsin.storage.statements import Query
 
 _FIRST_MEMBERSHIP = (
@@ -22,6 +24,10 @@ _FIRST_MEMBERSHIP = (
 _PERSON = Query(select(people, _FIRST_MEMBERSHIP.label("member_of")).where(people.c.id == bindparam("id")))
 _LOCK = Query(select(people.c.id).where(people.c.id == bindparam("id")).with_for_update(key_share=True))
 _BY_EMAIL = Query(select(people).where(people.c.email_folded == bindparam("email_folded")))
+
+_PRESENCE = select(people.c.erased_at).where(people.c.id == bindparam("id"))
+_SHARED = Query(_PRESENCE.with_for_update(read=True))
+_LOCKED = Query(_PRESENCE.with_for_update())
 
 
 def fold(email: str) -> str:
@@ -43,6 +49,7 @@ def person(row: Row, member_of: str | None = None) -> Person:
         message_push_enabled=bool(row["message_push_enabled"]),
         member_of=member_of,
         image_id=row["image_id"],
+        erased_at=row["erased_at"],
     )
 
 
@@ -61,7 +68,7 @@ async def by_email(tx: Reading, email: str) -> Row | None:
     return await tx.row(_BY_EMAIL, email_folded=fold(email))
 
 
-async def insert(tx: Writing, one: Person, password_hash: str | None) -> None:
+async def insert(tx: Writing, one: Person, password_hash: str | None, language: Language | None = None) -> None:
     await tx.insert(
         people,
         {
@@ -70,10 +77,20 @@ async def insert(tx: Writing, one: Person, password_hash: str | None) -> None:
             "email_folded": fold(one.email),
             "password_hash": password_hash,
             "password_changed_at": one.created_at,
+            "language": language,
             "created_at": one.created_at,
             "updated_at": one.updated_at,
         },
     )
+
+
+async def lock_present(tx: Reading, person_id: str, *, to_change: bool = False) -> bool:
+    """Whether the person is there; then it is not erased before the end of the transaction.
+
+    `to_change`: nor changed by anybody else.
+    """
+    row = await tx.row(_LOCKED if to_change else _SHARED, id=person_id)
+    return row is not None and row["erased_at"] is None
 
 
 async def set_password(tx: Writing, person_id: str, password_hash: str, at: int) -> None:
@@ -87,23 +104,13 @@ def people_search(wanted: dict[str, str | None]) -> list[ColumnElement[bool]]:
     return [*search(people, by_column), *search(people, {"email": wanted.get("username")})]
 
 
-def _held_by(organization_ids: Sequence[str]) -> ColumnElement[bool]:
-    return or_(
-        reports.c.organization_id.in_(organization_ids),
-        reports.c.delegated_to.in_(organization_ids),
-        reports.c.delegated_from.in_(organization_ids),
-    )
-
-
 def visible_to(person_id: str | None, organization_ids: Sequence[str]) -> ColumnElement[bool]:
-    """Oneself, fellow members, and whoever an organization of the caller's holds a report of."""
+    """Oneself, fellow members, and whoever made or works on a report that an organization of the caller's holds."""
     fellows = select(members.c.person_id).where(members.c.organization_id.in_(organization_ids))
-    reporters = (
-        select(feedbacks.c.reporter_id)
-        .join(reports, reports.c.feedback_id == feedbacks.c.id)
-        .where(_held_by(organization_ids))
-    )
-    return or_(people.c.id == person_id, people.c.id.in_(fellows), people.c.id.in_(reporters))
+    held = held_by(organization_ids)
+    reporter = exists().where(feedbacks.c.reporter_id == people.c.id, reports.c.feedback_id == feedbacks.c.id, held)
+    operator = exists().where(operations.c.operator_id == people.c.id, reports.c.id == operations.c.report_id, held)
+    return or_(people.c.id == person_id, people.c.id.in_(fellows), reporter, operator)
 
 
 async def sees(tx: Reading, wanted_id: str, person_id: str | None, organization_ids: Sequence[str]) -> bool:
@@ -116,9 +123,14 @@ async def sees(tx: Reading, wanted_id: str, person_id: str | None, organization_
     held = (
         select(feedbacks.c.id)
         .join(reports, reports.c.feedback_id == feedbacks.c.id)
-        .where(feedbacks.c.reporter_id == wanted_id, _held_by(organization_ids))
+        .where(feedbacks.c.reporter_id == wanted_id, held_by(organization_ids))
     )
-    row = await tx.row(select(or_(fellow.exists(), held.exists()).label("seen")))
+    worked = (
+        select(operations.c.id)
+        .join(reports, reports.c.id == operations.c.report_id)
+        .where(operations.c.operator_id == wanted_id, held_by(organization_ids))
+    )
+    row = await tx.row(select(or_(fellow.exists(), held.exists(), worked.exists()).label("seen")))
     assert row is not None, "a question has an answer"
     return bool(row["seen"])
 
@@ -130,7 +142,8 @@ async def visible_page(
     wanted: dict[str, str | None],
     paging: Paging,
 ) -> Page[Person]:
-    conditions = [visible_to(person_id, organization_ids), *people_search(wanted)]
+    present = people.c.erased_at.is_(None)
+    conditions = [present, visible_to(person_id, organization_ids), *people_search(wanted)]
     found = await page(tx, people, conditions, paging, person)
     ids = [one.id for one in found.items]
     first = select(people.c.id, _FIRST_MEMBERSHIP.label("member_of")).where(people.c.id.in_(ids))

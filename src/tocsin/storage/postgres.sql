@@ -98,7 +98,7 @@ WHERE r.webhook_id = :webhook_id AND r.replay_id = :replay_id AND e.event = :eve
 
 -- name: stretches
 -- Each stretch is one probe of the index of (organization, event, ordinal): LATERAL, or the planner scans the log.
-SELECT s.number, e.sequence, e.event, e.ordinal, e.id, e.resource_id, e.occurred_at, e.body
+SELECT s.number, e.sequence, e.event, e.ordinal, e.id, e.resource_id, e.occurred_at, e.body, e.erased_at
 FROM unnest(:numbers::int[], :organizations::text[], :events::text[], :after::bigint[], :limits::int[])
     AS s(number, organization_id, event, after, wanted)
 CROSS JOIN LATERAL (
@@ -108,7 +108,7 @@ ORDER BY s.number, e.ordinal
 
 -- name: failed_stretch
 -- As a stretch, of the events that were given up for one webhook, and not delivered by a replay since.
-SELECT e.sequence, e.event, e.ordinal, e.id, e.resource_id, e.occurred_at, e.body FROM events AS e
+SELECT e.sequence, e.event, e.ordinal, e.id, e.resource_id, e.occurred_at, e.body, e.erased_at FROM events AS e
 WHERE e.organization_id = :organization_id AND e.event = :event AND e.ordinal > :after::bigint
   AND EXISTS (SELECT 1 FROM retries AS r
               WHERE r.webhook_id = :failed_of AND r.sequence = e.sequence AND r.replay_id = '' AND r.state = 'failed')
@@ -117,7 +117,7 @@ ORDER BY e.ordinal LIMIT :limit::int
 
 -- name: due_retries
 SELECT r.webhook_id, r.replay_id, r.attempts, e.organization_id, e.sequence, e.event, e.ordinal, e.id, e.resource_id,
-       e.occurred_at, e.body
+       e.occurred_at, e.body, e.erased_at
 FROM retries AS r JOIN events AS e ON e.organization_id = r.organization_id AND e.sequence = r.sequence
 WHERE r.endpoint_id = :endpoint_id AND r.state = 'retrying' AND r.next_attempt_at <= :now::bigint
 ORDER BY r.next_attempt_at, r.sequence LIMIT :limit::int
@@ -125,7 +125,7 @@ ORDER BY r.next_attempt_at, r.sequence LIMIT :limit::int
 -- name: probe_candidates
 -- While the breaker is open: what heads the queue of each resource, the next in turn after the last probe first.
 SELECT r.webhook_id, r.replay_id, r.attempts, e.organization_id, e.sequence, e.event, e.ordinal, e.id, e.resource_id,
-       e.occurred_at, e.body
+       e.occurred_at, e.body, e.erased_at
 FROM retries AS r JOIN events AS e ON e.organization_id = r.organization_id AND e.sequence = r.sequence
 WHERE r.endpoint_id = :endpoint_id AND r.state = 'retrying'
 ORDER BY r.sequence <= :after::bigint, r.sequence LIMIT :limit::int
@@ -223,6 +223,11 @@ RETURNING id, organization_id
 -- name: record_disabled
 INSERT INTO audit (organization_id, at, actor, action, subject, details)
 VALUES (:organization_id, :now, :actor, :action, :subject, :details)
+
+-- name: notice_disabled
+-- For its admins, by mail; one webhook of the endpoint stands for all.
+INSERT INTO notices (kind, organization_id, subject_id, details, created_at)
+VALUES ('webhookDisabled', :organization_id, :webhook_id, :details, :now)
 
 -- name: release
 -- Due again: at once if something came meanwhile, else with the next retry or when the holder said; never earlier than

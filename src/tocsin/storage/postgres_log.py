@@ -332,13 +332,17 @@ async def _write_parked(connection: Connection, settlement: Settlement, now: int
 
 
 async def _disable(connection: Connection, endpoint_id: str, reason: str, now: int) -> None:
-    """Every webhook of the endpoint, as the audit tells."""
+    """Every webhook of the endpoint, as the audit and a notice tell."""
     rows = await _all(connection, "disable", endpoint_id=endpoint_id, reason=reason, now=now)
     await _run(connection, "pause_parked", endpoint_id=endpoint_id)
-    entry = {"now": now, "actor": SERVICE, "action": Action.WEBHOOK_DISABLED.value}
+    details = json.dumps({"reason": reason})
+    entry = {"now": now, "actor": SERVICE, "action": Action.WEBHOOK_DISABLED.value, "details": details}
     for row in rows:
         subject = {"organization_id": row["organization_id"], "subject": f"webhook:{row['id']}"}
-        await _run(connection, "record_disabled", **entry, **subject, details=json.dumps({"reason": reason}))
+        await _run(connection, "record_disabled", **entry, **subject)
+    for row in rows[:1]:
+        notice = {"organization_id": row["organization_id"], "webhook_id": row["id"], "details": details, "now": now}
+        await _run(connection, "notice_disabled", **notice)
 
 
 async def _write_health(connection: Connection, settlements: Sequence[Settlement]) -> None:

@@ -31,6 +31,8 @@ class LoggedEvent(NamedTuple):
     resource_id: str
     occurred_at: int
     body: bytes
+    erased_at: int | None = None
+    """When it was rendered anew, without what a person who was erased had written; None: never."""
 
 
 class Subscription(NamedTuple):

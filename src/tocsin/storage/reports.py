@@ -1,10 +1,9 @@
 """Feedback, reports and operations: their rows. Locks are taken in this order, each by id."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, select
 
 from tocsin.domain import geometry
 from tocsin.domain.page import Page, Paging
@@ -12,6 +11,7 @@ from tocsin.domain.resources import Feedback, Operation, Point, Progression, Rep
 from tocsin.domain.states import FeedbackState, OperationState, ReportState
 from tocsin.storage.collections import checkpoints, checkpoints_text, page, search
 from tocsin.storage.interface import Reading, Row, Writing
+from tocsin.storage.partners import with_delegates
 from tocsin.storage.schema import feedbacks, operations, reports
 from tocsin.storage.statements import Query
 
@@ -30,11 +30,6 @@ _REPORT = Query(select(reports).where(reports.c.id == bindparam("id")))
 _REPORT_LOCKED = Query(select(reports).where(reports.c.id == bindparam("id")).with_for_update())
 _OF_FEEDBACK = Query(
     select(reports).where(reports.c.feedback_id == bindparam("feedback_id")).order_by(reports.c.id).with_for_update()
-)
-_HOLDERS = Query(
-    select(reports.c.organization_id, reports.c.delegated_to, reports.c.delegated_from).where(
-        reports.c.feedback_id == bindparam("feedback_id")
-    )
 )
 _OPERATION = Query(select(operations).where(operations.c.id == bindparam("id")))
 _OPERATION_LOCKED = Query(select(operations).where(operations.c.id == bindparam("id")).with_for_update())
@@ -99,25 +94,6 @@ async def save_feedback_images(tx: Writing, one: Feedback) -> None:
     await tx.update(feedbacks, one.id, {"images": json.dumps(one.images)})
 
 
-async def holders(tx: Reading, feedback_id: str) -> set[str]:
-    """The organizations that hold a report of the feedback, by owning it or by delegation."""
-    rows = await tx.rows(_HOLDERS, feedback_id=feedback_id)
-    return {one for row in rows for one in (row["organization_id"], row["delegated_to"], row["delegated_from"]) if one}
-
-
-def held_by(organization_ids: Sequence[str]) -> ColumnElement[bool]:
-    """Feedback of which one of the organizations holds a report."""
-    return feedbacks.c.id.in_(
-        select(reports.c.feedback_id).where(
-            or_(
-                reports.c.organization_id.in_(organization_ids),
-                reports.c.delegated_to.in_(organization_ids),
-                reports.c.delegated_from.in_(organization_ids),
-            )
-        )
-    )
-
-
 async def feedbacks_inside(tx: Reading, rings: geometry.Rings) -> list[str]:
     """The ids of feedback inside a polygon: its bounding box chooses candidates, its shape decides."""
     west, south, east, north = geometry.bounds(rings)
@@ -172,13 +148,15 @@ def report(row: Row) -> Report:
 
 
 async def find_report(tx: Reading, report_id: str, *, lock: bool = False) -> Report | None:
+    """With its delegates: while it is locked, nobody is added to them."""
     row = await tx.row(_REPORT_LOCKED if lock else _REPORT, id=report_id)
-    return None if row is None else report(row)
+    return None if row is None else await with_delegates(tx, report(row))
 
 
 async def reports_of(tx: Reading, feedback_id: str) -> tuple[Report, ...]:
-    """Locked, by id."""
-    return tuple(report(row) for row in await tx.rows(_OF_FEEDBACK, feedback_id=feedback_id))
+    """Locked, by id, with their delegates."""
+    rows = await tx.rows(_OF_FEEDBACK, feedback_id=feedback_id)
+    return tuple([await with_delegates(tx, report(row)) for row in rows])
 
 
 async def insert_report(tx: Writing, one: Report) -> None:
@@ -216,6 +194,12 @@ async def save_report_members(tx: Writing, one: Report) -> None:
     await tx.update(reports, one.id, values)
 
 
+async def save_delegation(tx: Writing, one: Report) -> None:
+    """What a delegation changes."""
+    values = {"delegated_from": one.delegated_from, "delegated_to": one.delegated_to, "updated_at": one.updated_at}
+    await tx.update(reports, one.id, values)
+
+
 def _changing(one: Report) -> dict[str, object]:
     return {
         "state": one.state,
@@ -227,6 +211,7 @@ def _changing(one: Report) -> dict[str, object]:
 
 
 async def reports_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Report]:
+    """To be shown: without their delegates."""
     return await page(tx, reports, conditions, paging, report)
 
 

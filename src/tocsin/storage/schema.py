@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 
 from tocsin.domain.events import Event
+from tocsin.domain.languages import Language
+from tocsin.domain.mails import NoticeKind
 from tocsin.domain.states import FeedbackState, OperationState, ReportState
 
 metadata: Final = MetaData(
@@ -106,6 +108,8 @@ people = Table(
     Column("opt_in", Boolean, nullable=False, server_default=false()),
     Column("message_email_enabled", Boolean, nullable=False, server_default=true()),
     Column("message_push_enabled", Boolean, nullable=False, server_default=true()),
+    Column("language", Text, one_of("language", Language)),  # of mails; null: never said
+    moment("erased_at", nullable=True),  # not null: nobody any more, only what links lead to
     moment("created_at"),
     moment("updated_at"),
     Column("image_id", Text),
@@ -158,6 +162,8 @@ password_links = Table(
     Column("hash", LargeBinary, primary_key=True),
     reference("person_id", "people"),
     moment("expires_at"),
+    moment("created_at", nullable=True),  # of those that were asked for: they are counted
+    Index(None, "person_id"),
 )
 
 categories = Table(
@@ -363,6 +369,7 @@ events = Table(
     Column("resource_id", Text, nullable=False),
     moment("occurred_at"),
     Column("body", LargeBinary, nullable=False),  # the notification: the exact bytes of every delivery
+    moment("erased_at", nullable=True),  # not null: rendered anew without what a person who was erased had written
     Index("ix_events_id", "id", unique=True),
     Index("ix_events_ordinal", "organization_id", "event", "ordinal", unique=True),
 )
@@ -545,4 +552,62 @@ chores = Table(
     metadata,
     Column("name", Text, primary_key=True),
     moment("begun_at"),  # on whichever node; see housekeeping
+)
+
+relationships = Table(
+    "relationships",
+    metadata,
+    Column("organization_id", Text, ForeignKey("organizations.id"), primary_key=True),
+    Column("partner_id", Text, ForeignKey("organizations.id"), primary_key=True),
+    moment("created_at"),
+)
+
+delegations = Table(
+    "delegations",
+    metadata,
+    Column("report_id", Text, ForeignKey("reports.id"), primary_key=True),
+    Column(
+        "organization_id", Text, ForeignKey("organizations.id"), primary_key=True
+    ),  # that holds it besides the owner
+    reference("delegated_from", "organizations"),
+    moment("created_at"),
+    Index(None, "organization_id", "report_id"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("kind", Text, one_of("kind", NoticeKind), nullable=False),
+    Column("organization_id", Text),
+    Column("person_id", Text),
+    Column("subject_id", Text),
+    Column("actor_id", Text),
+    Column("address", Text),
+    Column("details", Text, nullable=False),  # JSON object of strings
+    moment("created_at"),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    identity(),  # also of its Message-ID
+    Column("kind", Text, one_of("kind", NoticeKind), nullable=False),
+    Column("person_id", Text),  # to whom, if it is to one
+    Column("content", LargeBinary, nullable=False),  # encrypted JSON object: it may hold a link to set a password
+    Column("failures", Integer, nullable=False, server_default="0"),
+    moment("next_attempt_at"),  # while it is being sent: when another node may think that this one died
+    moment("created_at"),
+    Index(None, "next_attempt_at"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    identity(),
+    reference("person_id", "people"),
+    Column("actor", Text, nullable=False),  # as in audit
+    Column("events", Integer, nullable=False, server_default="0"),  # rendered anew so far
+    moment("created_at"),
+    moment("done_at", nullable=True),  # null: there may be events left to render anew
 )

@@ -77,13 +77,13 @@ JOIN events AS e ON e.organization_id = :organization_id AND e.sequence = r.sequ
 WHERE r.webhook_id = :webhook_id AND r.replay_id = :replay_id AND e.event = :event AND r.ordinal > :cursor
 
 -- name: stretch
-SELECT sequence, event, ordinal, id, resource_id, occurred_at, body FROM events
+SELECT sequence, event, ordinal, id, resource_id, occurred_at, body, erased_at FROM events
 WHERE organization_id = :organization_id AND event = :event AND ordinal > :after
 ORDER BY ordinal LIMIT :limit
 
 -- name: failed_stretch
 -- As `stretch`, of the events that were given up for one webhook, and not delivered by a replay since.
-SELECT e.sequence, e.event, e.ordinal, e.id, e.resource_id, e.occurred_at, e.body FROM events AS e
+SELECT e.sequence, e.event, e.ordinal, e.id, e.resource_id, e.occurred_at, e.body, e.erased_at FROM events AS e
 WHERE e.organization_id = :organization_id AND e.event = :event AND e.ordinal > :after
   AND EXISTS (SELECT 1 FROM retries AS r
               WHERE r.webhook_id = :failed_of AND r.sequence = e.sequence AND r.replay_id = '' AND r.state = 'failed')
@@ -92,7 +92,7 @@ ORDER BY e.ordinal LIMIT :limit
 
 -- name: due_retries
 SELECT r.webhook_id, r.replay_id, r.attempts, e.organization_id, e.sequence, e.event, e.ordinal, e.id, e.resource_id,
-       e.occurred_at, e.body
+       e.occurred_at, e.body, e.erased_at
 FROM retries AS r JOIN events AS e ON e.organization_id = r.organization_id AND e.sequence = r.sequence
 WHERE r.endpoint_id = :endpoint_id AND r.state = 'retrying' AND r.next_attempt_at <= :now
 ORDER BY r.next_attempt_at, r.sequence LIMIT :limit
@@ -100,7 +100,7 @@ ORDER BY r.next_attempt_at, r.sequence LIMIT :limit
 -- name: probe_candidates
 -- While the breaker is open: what heads the queue of each resource, the next in turn after the last probe first.
 SELECT r.webhook_id, r.replay_id, r.attempts, e.organization_id, e.sequence, e.event, e.ordinal, e.id, e.resource_id,
-       e.occurred_at, e.body
+       e.occurred_at, e.body, e.erased_at
 FROM retries AS r JOIN events AS e ON e.organization_id = r.organization_id AND e.sequence = r.sequence
 WHERE r.endpoint_id = :endpoint_id AND r.state = 'retrying'
 ORDER BY r.sequence <= :after, r.sequence LIMIT :limit
@@ -188,6 +188,11 @@ RETURNING id, organization_id
 -- name: record_disabled
 INSERT INTO audit (organization_id, at, actor, action, subject, details)
 VALUES (:organization_id, :now, :actor, :action, :subject, :details)
+
+-- name: notice_disabled
+-- For its admins, by mail; one webhook of the endpoint stands for all.
+INSERT INTO notices (kind, organization_id, subject_id, details, created_at)
+VALUES ('webhookDisabled', :organization_id, :webhook_id, :details, :now)
 
 -- name: release
 -- Due again: at once if something came meanwhile, else with the next retry or when the holder said; never earlier than

@@ -252,7 +252,7 @@ def _settle_one(connection: sqlite3.Connection, settlement: Settlement, now: int
 
 
 def _disable(connection: sqlite3.Connection, key: Mapping[str, Any], reason: str, now: int) -> None:
-    """Every webhook of the endpoint, as the audit tells."""
+    """Every webhook of the endpoint, as the audit and a notice tell."""
     disabled = connection.execute(SQL["disable"], {**key, "reason": reason, "now": now}).fetchall()
     connection.execute(SQL["pause_parked"], key)
     entry = {"now": now, "actor": SERVICE, "action": Action.WEBHOOK_DISABLED, "details": json.dumps({"reason": reason})}
@@ -260,6 +260,9 @@ def _disable(connection: sqlite3.Connection, key: Mapping[str, Any], reason: str
         {**entry, "organization_id": row["organization_id"], "subject": f"webhook:{row['id']}"} for row in disabled
     ]
     connection.executemany(SQL["record_disabled"], subjects)
+    for row in disabled[:1]:
+        notice = {"organization_id": row["organization_id"], "webhook_id": row["id"], "details": entry["details"]}
+        connection.execute(SQL["notice_disabled"], {**notice, "now": now})
 
 
 def _move_cursors(connection: sqlite3.Connection, settlement: Settlement, now: int) -> None:

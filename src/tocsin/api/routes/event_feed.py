@@ -31,7 +31,7 @@ LIMIT_MAX = 100
 
 
 def _item(one: LoggedEvent) -> bytes:
-    return event_feed.item(one.sequence, one.ordinal, one.id, one.occurred_at, one.body)
+    return event_feed.item(one.sequence, one.ordinal, one.id, one.occurred_at, one.body, one.erased_at)
 
 
 @router.get(

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BeforeValidator, Field, StrictBool, StrictStr, model_validator
 
-from tocsin.api.answer import answer, page
+from tocsin.api.answer import answer, no_content, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import WRITE_ERRORS, answers
 from tocsin.api.parameters import Id, KnownCaller, Pages, Text255, Tocsin, states
@@ -148,3 +148,14 @@ async def list_feedback_of(
         paging=paging,
     )
     return page(request, tocsin.hal, found, tocsin.hal.feedback, vary=True)
+
+
+@router.delete(
+    "/{person}",
+    status_code=204,
+    summary="Have oneself erased: what one said, and what is known of one",
+    responses=answers(204, errors=(401, 403, 404, 409)),
+)
+async def erase_person(tocsin: Tocsin, caller: KnownCaller, person: str) -> Response:
+    await tocsin.erasure.erase_oneself(caller, person)
+    return no_content()

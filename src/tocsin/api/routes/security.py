@@ -9,6 +9,7 @@ from tocsin.api.answer import answer, no_content
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import answers
 from tocsin.api.parameters import Tocsin
+from tocsin.domain.languages import preferred
 from tocsin.service.passwords import PASSWORD_MAX_CHARACTERS, PASSWORD_MIN_CHARACTERS
 
 router = APIRouter(prefix="/security", tags=["security"], route_class=JsonRoute)
@@ -32,13 +33,18 @@ class Credentials(Input):
     password: AnyPassword
 
 
+class PasswordRequest(Input):
+    email: Email
+
+
 class NewPassword(Input):
     password: Password
 
 
 @router.post("/register", status_code=201, summary="Register", responses=answers(201, "Person", errors=PUBLIC_ERRORS))
 async def register(request: Request, tocsin: Tocsin, body: Registration) -> Response:
-    person = await tocsin.authentication.register(body.email, body.password)
+    language = preferred(request.headers.get("accept-language"))
+    person = await tocsin.authentication.register(body.email, body.password, language)
     return answer(request, tocsin.hal.person(person), status=201)
 
 
@@ -47,6 +53,17 @@ async def login(request: Request, tocsin: Tocsin, body: Credentials) -> Response
     ip = request.client.host if request.client is not None else ""
     found = await tocsin.authentication.login(body.login, body.password, ip)
     return answer(request, tocsin.hal.login(found.token, found.person, found.memberships))
+
+
+@router.post(
+    "/password/change-request",
+    status_code=204,
+    summary="Ask for a link to set a password; it is mailed to the account with this address, if there is one",
+    responses=answers(204, errors=PUBLIC_ERRORS),
+)
+async def request_password(tocsin: Tocsin, body: PasswordRequest) -> Response:
+    await tocsin.authentication.request_password(body.email)
+    return no_content()
 
 
 @router.post(
