@@ -49,6 +49,9 @@ class Settings(BaseModel):
         90, gt=0, le=3650, description="days, at least TOCSIN_RETENTION_DAYS, at most 3650"
     )
     rate_limits: Literal["on", "off"] = Field("on", description="on or off")
+    trusted_proxies: tuple[Network, ...] = Field(
+        (), description="networks in CIDR form, comma-separated, such as 10.1.0.4/32,fd00::/8"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -76,7 +79,7 @@ class Settings(BaseModel):
             decode_key(value)
         return value
 
-    @field_validator("allow_networks", mode="before")
+    @field_validator("allow_networks", "trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: Any) -> Any:
         return _listed(value, ip_network)

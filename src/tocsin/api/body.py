@@ -12,6 +12,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from tocsin.api.conditional import Conditional
 from tocsin.domain.errors import Invalid, TooLarge, UnsupportedMediaType, Violation
 
 BODY_MAX_BYTES: Final = 10 * 1024 * 1024
@@ -48,10 +49,10 @@ class JsonRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route that takes a JsonRequest; a body that is there must say that it is JSON."""
+    """A route that takes a JsonRequest; a body that is there must say that it is JSON. Conditions are met here."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+        handle = Conditional(self, super().get_route_handler())
         takes_body = self.body_field is not None
 
         async def handle_json(request: Request) -> Response:

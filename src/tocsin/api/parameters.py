@@ -82,17 +82,23 @@ def use_cases(request: Request) -> UseCases:
 Tocsin = Annotated[UseCases, Depends(use_cases)]
 
 
-async def _caller(request: Request, tocsin: Tocsin) -> Caller | None:
+async def bearer(request: Request) -> Caller | None:
+    """Whoever sent the request, found once for each; None: nobody in particular. Raises Unauthenticated."""
     header = request.headers.get("authorization")
     if header is None:
         return None
-    scheme, _, credential = header.partition(" ")
-    if scheme.lower() != "bearer" or not credential.strip():
-        raise Unauthenticated("Authorization must be: Bearer <token>.")
-    return await tocsin.authentication.caller(credential.strip())
+    if not hasattr(request.state, "caller"):
+        scheme, _, credential = header.partition(" ")
+        if scheme.lower() != "bearer" or not credential.strip():
+            raise Unauthenticated("Authorization must be: Bearer <token>.")
+        request.state.caller = await use_cases(request).authentication.caller(credential.strip())
+        request.app.state.calls.know(credential.strip())
+    found = request.state.caller
+    assert isinstance(found, Caller)
+    return found
 
 
-AnyCaller = Annotated[Caller | None, Depends(_caller)]
+AnyCaller = Annotated[Caller | None, Depends(bearer)]
 """None: nobody in particular. Only for the routes that are open to all."""
 
 

@@ -85,6 +85,7 @@ def api_server(use_cases: UseCases) -> Server:
         access_log=False,
         lifespan="off",
         server_header=False,
+        proxy_headers=False,  # who called is read by `api.client_address`, from proxies that a setting names
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     return Server(config, use_cases)

@@ -4,6 +4,7 @@ from tocsin.delivery.resolver import Resolver
 from tocsin.metrics import Metrics
 from tocsin.service.audit import Audit
 from tocsin.service.authentication import Authentication
+from tocsin.service.conditions import Conditions
 from tocsin.service.context import Context
 from tocsin.service.deliveries import Deliveries
 from tocsin.service.directory import Directory
@@ -26,6 +27,7 @@ class UseCases:
         metrics = Metrics()
         self.context = context
         self.hal = context.hal
+        self.conditions = Conditions(context)
         self.authentication = Authentication(context)
         self.people = People(context)
         self.organizations = Organizations(context, self.authentication)
@@ -39,6 +41,6 @@ class UseCases:
         self.replays = Replays(context)
         self.explanations = Explanations(context)
         self.audit = Audit(context)
-        self.housekeeping = Housekeeping(context, metrics, retention)
+        self.housekeeping = Housekeeping(context, metrics, retention, also=(self.authentication.rotate,))
         self.event_feed = EventFeed(context)
         self.watch = Watch(context, metrics)

@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter, Request, Response
 
-from tocsin.api.answer import etag, matches
+from tocsin.api.answer import etag
 from tocsin.api.body import JsonRoute
 from tocsin.api.description import describe
+from tocsin.api.entity_tags import matches_weakly
 from tocsin.api.parameters import Tocsin
 from tocsin.hal.encoding import encode
 
@@ -18,6 +19,6 @@ async def openapi(request: Request, tocsin: Tocsin) -> Response:
     if not hasattr(state, "description"):
         state.description = encode(describe(request.app, tocsin.hal.links.base_url))
     tag = etag(state.description)
-    if matches(request.headers.get("if-none-match"), tag):
+    if matches_weakly(request.headers.get("if-none-match", ""), tag):
         return Response(None, 304, {"ETag": tag})
     return Response(state.description, headers={"ETag": tag}, media_type="application/json")

@@ -7,6 +7,7 @@ from pydantic import EmailStr, Field, StrictStr, StringConstraints
 
 from tocsin.api.answer import answer, no_content
 from tocsin.api.body import Input, JsonRoute
+from tocsin.api.client_address import address, network
 from tocsin.api.description import answers
 from tocsin.api.parameters import Tocsin
 from tocsin.service.passwords import PASSWORD_MAX_CHARACTERS, PASSWORD_MIN_CHARACTERS
@@ -38,15 +39,14 @@ class NewPassword(Input):
 
 @router.post("/register", status_code=201, summary="Register", responses=answers(201, "Person", errors=PUBLIC_ERRORS))
 async def register(request: Request, tocsin: Tocsin, body: Registration) -> Response:
-    person = await tocsin.authentication.register(body.email, body.password)
+    person = await tocsin.authentication.register(body.email, body.password, network(request))
     return answer(request, tocsin.hal.person(person), status=201)
 
 
 @router.post("/login", summary="Log in: a JWT for a day", responses=answers(name="Login", errors=(400, 401, 413, 415)))
 async def login(request: Request, tocsin: Tocsin, body: Credentials) -> Response:
-    ip = request.client.host if request.client is not None else ""
-    found = await tocsin.authentication.login(body.login, body.password, ip)
-    return answer(request, tocsin.hal.login(found.token, found.person, found.memberships))
+    found = await tocsin.authentication.login(body.login, body.password, address(request), network(request))
+    return answer(request, tocsin.hal.login(found.token, found.person, found.memberships), tagged=False)
 
 
 @router.post(
