@@ -93,7 +93,7 @@ class Conditions:
     async def _once(self, handle: Callable[[], Awaitable[Answer]], key: Key, around: Around) -> Answer:
         async def claim(tx: Writing) -> None:
             self._refuse(key, await answers.find(tx, key.hash))
-            await answers.claim(tx, key.hash, key.caller, self._context.clock.now())
+            await answers.claim(tx, key.hash, key.caller, self._context.clock.now(), self._oldest())
 
         async def keep(tx: Writing, answer: Answer) -> None:
             await answers.keep(tx, key.hash, self._seal(key, answer))
@@ -110,12 +110,16 @@ class Conditions:
 
     def _refuse(self, key: Key, row: Row | None) -> None:
         """Raises Again or KeyReused for a key that was used; an answer that is too old is none."""
-        if row is None or row["created_at"] <= self._context.clock.now() - KEPT_SECONDS * SECOND:
+        if row is None or row["created_at"] < self._oldest():
             return
         plain = self._context.vault.open(row["answer"], _purpose(key))
         if plain[:FINGERPRINT_BYTES] != key.fingerprint:
             raise KeyReused("This Idempotency-Key was used for another request.")
         raise Again(_unpacked(plain[FINGERPRINT_BYTES:]))
+
+    def _oldest(self) -> int:
+        """What was answered before this moment is forgotten."""
+        return self._context.clock.now() - KEPT_SECONDS * SECOND
 
     def _seal(self, key: Key, answer: Answer) -> bytes:
         return self._context.vault.seal(key.fingerprint + _packed(answer), _purpose(key))
