@@ -42,9 +42,9 @@ def client(scope: Any, trusted: Networks) -> str:
 def network_of(address: str) -> str:
     """What limits count as one."""
     found = parse(address)
-    if not isinstance(found, IPv6Address):
-        return address
-    return str(IPv6Network((found, IPV6_PREFIX_BITS), strict=False))
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((found, IPV6_PREFIX_BITS), strict=False))
+    return "" if found is None else str(found)
 
 
 def address(request: Request) -> str:
