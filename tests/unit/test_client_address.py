@@ -1,6 +1,6 @@
 """Where a request comes from, when proxies say so, and when anybody does."""
 
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Any
 
 import pytest
@@ -44,9 +44,9 @@ def test_nobody_is_believed_by_default(peer: str, forwarded: str) -> None:
     assert client(scope(peer, forwarded), ()) == peer
 
 
-@given(st.ip_addresses(v=6).filter(lambda one: one.ipv4_mapped is None))
-def test_a_network_of_64_bits_counts_as_one(address: Any) -> None:
-    neighbour = type(address)(int(address) ^ 1)
+@given(st.integers(2**126, 2**128 - 1).map(IPv6Address))
+def test_a_network_of_64_bits_counts_as_one(address: IPv6Address) -> None:
+    neighbour = IPv6Address(int(address) ^ 1)
     assert network_of(str(address)) == network_of(str(neighbour))
 
 

@@ -50,10 +50,13 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
 )
 
 
+def routes() -> list[APIRoute]:
+    return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+
+
 def getters() -> dict[str, APIRoute]:
     """What can be got, by its path."""
-    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-    return {route.path: route for route in routes if "GET" in (route.methods or ())}
+    return {route.path: route for route in routes() if "GET" in (route.methods or ())}
 
 
 def create_application(use_cases: UseCases) -> FastAPI:
@@ -61,6 +64,7 @@ def create_application(use_cases: UseCases) -> FastAPI:
     app.router.route_class = JsonRoute
     app.router.redirect_slashes = False
     app.state.use_cases = use_cases
+    app.state.routes = routes()
     app.state.getters = getters()
     app.state.trusted_proxies = use_cases.context.trusted_proxies
     app.state.calls = Calls(use_cases.context.clock.monotonic)

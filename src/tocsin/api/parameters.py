@@ -102,13 +102,13 @@ AnyCaller = Annotated[Caller | None, Depends(bearer)]
 """None: nobody in particular. Only for the routes that are open to all."""
 
 
-async def _known(caller: AnyCaller) -> Caller:
+async def known(caller: AnyCaller) -> Caller:
     if caller is None:
         raise Unauthenticated("This needs an Authorization header: Bearer <token>.")
     return caller
 
 
-KnownCaller = Annotated[Caller, Depends(_known)]
+KnownCaller = Annotated[Caller, Depends(known)]
 
 
 async def _paging(
