@@ -8,7 +8,7 @@ from tocsin.domain.events import Event
 
 pytestmark = pytest.mark.anyio
 
-OPEN = {"/", "/metrics", "/openapi.json", "/swagger.json", "/health/live", "/health/ready"}
+OPEN = {"/", "/docs", "/docs.css", "/metrics", "/openapi.json", "/swagger.json", "/health/live", "/health/ready"}
 
 
 async def test_every_route_is_described_with_answers_and_examples(service: Service) -> None:
