@@ -134,9 +134,9 @@ def _parameters(parameters: Iterable[Schema], components: Schema) -> Iterator[Ht
         yield element("h3", "Parameters")
         rows = [
             (
-                joined([element("code", one["name"]), " *" if one.get("required") else ""]),
-                f"{one['in']}, {_plain_kind(one['schema'])}",
-                one.get("description", ""),
+                _named(one["name"], required=one.get("required", False)),
+                joined([one["in"], ", ", _kind(one["schema"])]),
+                _words(one.get("description", "")),
             )
             for one in resolved
         ]
@@ -158,13 +158,21 @@ def _members(schema: Schema, components: Schema) -> Iterator[Html]:
         found = _resolved(found["anyOf"][0], components)
     required = found.get("required", [])
     rows = [
-        (joined([element("code", name), " *" if name in required else ""]), _kind(one), one.get("description", ""))
+        (
+            joined([element("code", name), " *" if name in required else ""]),
+            _kind(one),
+            _words(one.get("description", "")),
+        )
         for name, one in found.get("properties", {}).items()
     ]
     if rows:
         yield _table(("member", "kind", ""), rows)
     elif not found.get("properties"):
         yield element("p", _kind(found))
+
+
+def _named(name: str, *, required: bool) -> Html:
+    return joined([element("code", name), " *" if required else ""])
 
 
 def _answers(responses: Mapping[str, Schema], components: Schema) -> Iterator[Html]:

@@ -64,6 +64,7 @@ ERRORS: Final[dict[str, str]] = {
     "401": "No credential, or a bad or expired one",
     "403": "The caller may see this but not do it",
     "404": "Unknown, or not the caller's to know of",
+    "408": "The body does not come",
     "409": "The state of things forbids it",
     "410": "Before the retention: the oldest sequence that is left is in the answer",
     "412": "The resource is in another version than the one that was named",
@@ -192,7 +193,7 @@ def _refusals(route: APIRoute, method: str, credential: str, operation: dict[str
     if takes_key(method, route.path):
         yield from ("400", "422")
     if "requestBody" in operation:
-        yield from ("400", "413", "415")
+        yield from ("400", "408", "413", "415")
     if any(one.get("in") == "query" for one in operation["parameters"]):
         yield "400"
 

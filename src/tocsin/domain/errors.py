@@ -5,6 +5,7 @@
     ├── Unauthenticated   no credential, or a bad or expired one               401
     ├── Forbidden         the caller may see the thing but not do this         403
     ├── NotFound          unknown, or not the caller's to know of              404
+    ├── TooSlow           a body that does not come                            408
     ├── Conflict          the state of things forbids it                       409
     ├── Gone              pruned by age                                        410
     ├── PreconditionFailed  If-Match names another version                     412
@@ -71,6 +72,10 @@ class Gone(TocsinError):
 
 class PreconditionFailed(TocsinError):
     """The resource is not in the version that If-Match names."""
+
+
+class TooSlow(TocsinError):
+    """A request body that does not come."""
 
 
 class TooLarge(TocsinError):
