@@ -121,6 +121,37 @@ async def test_around_a_change_its_transaction_is_read(storage: Storage) -> None
     assert seen == [{"before"}, {"before", "changed"}]
 
 
+async def test_what_goes_on_after_the_request_is_no_part_of_it(storage: Storage) -> None:
+    """A task that was begun within it, and writes later."""
+    go_on = asyncio.Event()
+
+    async def later() -> None:
+        await go_on.wait()
+        await storage.write(change)
+
+    unit: Kept[bytes] = Kept(claim, keep)
+    with current(unit):
+        task = asyncio.create_task(later())
+        await storage.write(lambda tx: tx.rows(select(chores)))
+    await unit.finish(b"the answer")
+    go_on.set()
+    await task
+    assert (await names(storage), await kept(storage)) == ({"changed"}, [b"the answer"])
+
+
+async def test_only_the_first_change_of_a_request_is_looked_at(storage: Storage) -> None:
+    ran: list[str] = []
+
+    async def around(tx: Writing, inner: Any) -> Any:
+        ran.append("around")
+        return await inner(tx)
+
+    with current(Unit(around)):
+        await storage.write(change)
+        await storage.write(lambda tx: tx.rows(select(chores)))
+    assert ran == ["around"]
+
+
 async def test_what_stands_apart_stays(storage: Storage) -> None:
     unit: Kept[bytes] = Kept(claim, keep)
     with current(unit):

@@ -73,11 +73,14 @@ class Conditional:
         if key is None and precondition is None:
             return await self._handle(request)
 
+        given: list[Response] = []
+
         async def handle() -> Answer:
-            return _plain(await self._handle(request))
+            given[:] = [await self._handle(request)]
+            return _plain(given[0])
 
         answer, again = await use_cases(request).conditions.meet(handle, key, precondition)
-        return _response(answer, again=again)
+        return _response_again(answer) if again else given[0]
 
     async def _key(self, request: Request) -> Key | None:
         given = request.headers.getlist("idempotency-key")
@@ -110,9 +113,8 @@ class Conditional:
             tag = await _tag(get, request)
             if tag is None:
                 return not wanted
-            return not (wanted and not matches_strongly(wanted, tag)) and not (
-                unwanted and matches_weakly(unwanted, tag)
-            )
+            missed = wanted != "" and not matches_strongly(wanted, tag)
+            return not missed and not (unwanted and matches_weakly(unwanted, tag))
 
         return Precondition(kind, the_id, fits)
 
@@ -156,9 +158,8 @@ def _plain(response: Response) -> Answer:
     return Answer(response.status_code, headers, bytes(response.body))
 
 
-def _response(answer: Answer, *, again: bool) -> Response:
+def _response_again(answer: Answer) -> Response:
     response = Response(answer.body, answer.status)
     response.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    if again:
-        response.headers["Idempotent-Replayed"] = "true"
+    response.headers["Idempotent-Replayed"] = "true"
     return response

@@ -43,7 +43,7 @@ def serve(settings: Settings, host: str, port: int, *, with_worker: bool, with_m
     allow_files()
     listening = listen(host, port)
     url = settings.public_url or own_url(host, listening)
-    typer.echo(f"tocsin serves {url}/  (description: {url}/openapi.json)", err=True)
+    typer.echo(f"tocsin serves {url}/  (docs: {url}/docs)", err=True)
     calm_garbage_collection()
     uvloop.run(_serve(settings, url, listening, with_worker=with_worker))
 

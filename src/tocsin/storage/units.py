@@ -30,11 +30,12 @@ async def _nothing_else(tx: Writing, change: Change[T]) -> T:
 
 
 class Unit:
-    """Runs `around` each change."""
+    """Runs `around` the first change of its request. `tx`: the transaction that is open; `over`: nothing follows."""
 
     def __init__(self, around: Around = _nothing_else) -> None:
         self._around = around
         self.tx: Writing | None = None
+        self.over = False
 
     async def write(self, alone: Callable[[Change[Any]], Awaitable[Any]], change: Change[Any]) -> Any:
         if self.tx is not None:
@@ -47,7 +48,9 @@ class Unit:
             finally:
                 self.tx = None
 
-        return await alone(run)
+        result = await alone(run)
+        self.over = True
+        return result
 
 
 class Kept(Unit, Generic[T]):
@@ -96,6 +99,7 @@ class Kept(Unit, Generic[T]):
             self._answer.set_result(answer)
             self.tx = None
             await self._task
+        self.over = True
 
     async def abandon(self) -> None:
         """Leave everything as it was."""
@@ -103,6 +107,7 @@ class Kept(Unit, Generic[T]):
             self._task.cancel()
             self.tx = None
             await asyncio.wait({self._task})
+        self.over = True
 
 
 _CURRENT: Final[ContextVar[Unit | None]] = ContextVar("unit", default=None)
@@ -123,7 +128,7 @@ def current(unit: Unit | None) -> Iterator[None]:
 async def write(alone: Callable[[Change[T]], Awaitable[T]], change: Change[T]) -> T:
     """Of an engine whose own `write` is `alone`."""
     unit = _CURRENT.get()
-    result: T = await (alone(change) if unit is None else unit.write(alone, change))
+    result: T = await (alone(change) if unit is None or unit.over else unit.write(alone, change))
     return result
 
 
