@@ -165,6 +165,23 @@ async def test_each_kind_of_resource_is_changed_only_in_its_version(bordeaux: Ci
         assert (changed.status_code, changed.headers["etag"]) == (200, await tag(admin, path)), path
 
 
+async def test_each_kind_of_resource_is_removed_only_in_its_version(bordeaux: City) -> None:
+    admin = bordeaux.admin
+    token = await admin.post(f"/organizations/{bordeaux.id}/tokens", {"name": "CMMS"})
+    webhook = await bordeaux.webhook("reportCreated", "https://cmms.example.org/hook")
+    stranger = await person(admin.http, "eve@example.org")
+    member = await admin.post(f"/organizations/{bordeaux.id}/members", {"person": stranger.id})
+    for path in (
+        f"/tokens/{token['id']}",
+        f"/organizations/{bordeaux.id}/members/{member['id']}",
+        f"/webhooks/{webhook['id']}",
+    ):
+        read = await tag(admin, path)
+        assert (await send(admin, "DELETE", path, If_Match='"older"')).status_code == 412, path
+        assert (await send(admin, "DELETE", path, If_Match=read)).status_code == 204, path
+        assert (await send(admin, "DELETE", path, If_Match="*")).status_code == 404, path
+
+
 # Idempotency-Key
 
 

@@ -2,8 +2,7 @@
 
 No route knows of them. A change with a precondition is compared, in its own transaction and under the row's lock, with
 what GET answers for the resource at that moment: the ETag is the one that the caller was given. The resource of a path
-is its longest beginning that has a GET and ends in a variable: `/reports/{report}/workflow/transition` changes
-`/reports/{report}`.
+is the path without the verbs at its end: `/reports/{report}/workflow/transition` changes `/reports/{report}`.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 KEY_MAX_CHARACTERS: Final = 255
 VERBS: Final = frozenset({"assign", "secret", "state", "transition", "workflow"})
-"""Last segments of the POSTs that change the resource of their path."""
+"""Last segments of paths that change the resource before them."""
 UNKEYED: Final = frozenset(
     {
         "/security/login",
@@ -38,22 +37,20 @@ UNKEYED: Final = frozenset(
 _KEY: Final = re.compile(r"[\x21\x23-\x7e]{1,255}", re.ASCII)
 
 
-def takes_precondition(method: str, path: str) -> bool:
-    """Whether a route changes a resource that is there."""
-    return method in {"PATCH", "DELETE"} or (method == "POST" and path.rpartition("/")[2] in VERBS)
-
-
 def takes_key(method: str, path: str) -> bool:
     return method == "POST" and path not in UNKEYED
 
 
-def resource_of(path: str, getters: dict[str, APIRoute]) -> APIRoute | None:
-    """The route that gets the resource which a path changes."""
-    while path:
-        if path in getters and path.endswith("}"):
-            return getters[path]
-        path = path.rpartition("/")[0]
-    return None
+def changed_by(method: str, path: str, getters: dict[str, APIRoute]) -> APIRoute | None:
+    """What gets the resource that a route changes; None for a route that changes none that could be got."""
+    if method not in {"PATCH", "DELETE", "POST"}:
+        return None
+    resource = path
+    while resource.rpartition("/")[2] in VERBS:
+        resource = resource.rpartition("/")[0]
+    if method == "POST" and resource == path:
+        return None
+    return getters.get(resource) if resource.endswith("}") else None
 
 
 class Conditional:
@@ -62,14 +59,13 @@ class Conditional:
     def __init__(self, route: APIRoute, handle: Handler) -> None:
         self._handle = handle
         self._path = route.path
-        methods = route.methods or set()
-        self._keyed = any(takes_key(method, route.path) for method in methods)
-        self._conditional = any(takes_precondition(method, route.path) for method in methods)
+        self._keyed = any(takes_key(method, route.path) for method in route.methods or ())
+        self._changing = not route.methods <= {"GET", "HEAD"} if route.methods else False
         self._get: tuple[str, Handler] | None = None
 
     async def __call__(self, request: Request) -> Response:
         key = await self._key(request) if self._keyed else None
-        precondition = await self._precondition(request) if self._conditional else None
+        precondition = await self._precondition(request) if self._changing else None
         if key is None and precondition is None:
             return await self._handle(request)
 
@@ -101,11 +97,11 @@ class Conditional:
         unwanted = ", ".join(request.headers.getlist("if-none-match"))
         if not wanted and not unwanted:
             return None
-        if wanted:
-            _require_tags(wanted)
         found = self._resource(request)
         if found is None:
             return None
+        if wanted:
+            _require_tags(wanted)
         kind, get = found
         the_id = str(request.path_params[kind])
 
@@ -121,7 +117,7 @@ class Conditional:
     def _resource(self, request: Request) -> tuple[str, Handler] | None:
         """The variable that names the resource, and what gets it."""
         if self._get is None:
-            route = resource_of(self._path, request.app.state.getters)
+            route = changed_by(request.method, self._path, request.app.state.getters)
             if route is None:
                 return None
             self._get = route.path.rpartition("{")[2].removesuffix("}"), route.get_route_handler()

@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from tocsin.api.calls import CALLS_MAX_PER_SECOND, UNLIMITED
-from tocsin.api.conditional import KEY_MAX_CHARACTERS, takes_key, takes_precondition
+from tocsin.api.conditional import KEY_MAX_CHARACTERS, changed_by, takes_key
 from tocsin.api.parameters import bearer, known
 from tocsin.api.request_examples import example
 
@@ -112,8 +112,10 @@ def complete(description: dict[str, Any], routes: list[APIRoute], error_example:
     components["responses"] = {f"Error{status}": _error(status, error_example) for status in ERRORS}
     for name, schema in components["schemas"].items():
         components["schemas"][name] = _tidy(schema)
+    getters = {route.path: route for route in routes if "GET" in (route.methods or ())}
     for route, method, operation in _operations(description, routes):
-        _complete(route, method, operation, components["schemas"])
+        changing = changed_by(method, route.path, getters) is not None
+        _complete(route, method, operation, components["schemas"], changing=changing)
     _name(description, routes)
     _prune(description)
 
@@ -133,16 +135,19 @@ def _operations(
                 yield route, method, operation
 
 
-def _complete(route: APIRoute, method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+def _complete(
+    route: APIRoute, method: str, operation: dict[str, Any], schemas: dict[str, Any], *, changing: bool
+) -> None:
+    """`changing`: it changes a resource that has versions."""
     credential = _credential(route.dependant)
     operation["security"] = {"none": [], "optional": [{}, {"bearer": []}], "needed": [{"bearer": []}]}[credential]
     operation["parameters"] = [_parameter(one) for one in operation.get("parameters", [])]
-    conditions = _conditions(method, route.path)
+    conditions = _conditions(method, route.path, changing=changing)
     operation["parameters"] += [
         {"$ref": f"#/components/parameters/{name}"} for name in (*conditions, "Accept-Language")
     ]
     responses = operation["responses"]
-    for status in _refusals(route, method, credential, operation):
+    for status in _refusals(route, credential, conditions, operation):
         responses.setdefault(status, {})
     for status in responses:
         if status in ERRORS:
@@ -169,28 +174,28 @@ def _dependencies(dependant: Dependant) -> Iterator[Dependant]:
         yield from _dependencies(one)
 
 
-def _conditions(method: str, path: str) -> tuple[str, ...]:
+def _conditions(method: str, path: str, *, changing: bool) -> tuple[str, ...]:
     """Of health and metrics there are no versions."""
     if path.startswith(UNLIMITED):
         return ()
     names = {
-        "If-Match": takes_precondition(method, path),
+        "If-Match": changing,
         "If-None-Match": method == "GET",
         "Idempotency-Key": takes_key(method, path),
     }
     return tuple(name for name, taken in names.items() if taken)
 
 
-def _refusals(route: APIRoute, method: str, credential: str, operation: dict[str, Any]) -> Iterator[str]:
+def _refusals(route: APIRoute, credential: str, conditions: Iterable[str], operation: dict[str, Any]) -> Iterator[str]:
     if route.path.startswith(UNLIMITED):
         yield "503"
         return
     yield from _RETRIED
     if credential != "none":
         yield "401"
-    if takes_precondition(method, route.path):
+    if "If-Match" in conditions:
         yield from ("400", "412")
-    if takes_key(method, route.path):
+    if "Idempotency-Key" in conditions:
         yield from ("400", "422")
     if "requestBody" in operation:
         yield from ("400", "408", "413", "415")

@@ -17,7 +17,9 @@ from tocsin.storage.schema import (
     organizations,
     people,
     places,
+    replays,
     reports,
+    tokens,
     webhooks,
 )
 from tocsin.storage.statements import Query
@@ -30,7 +32,9 @@ TABLES: Final[dict[str, Table]] = {
     "organization": organizations,
     "person": people,
     "place": places,
+    "replay": replays,
     "report": reports,
+    "token": tokens,
     "webhook": webhooks,
 }
 """By the name of the variable in a path."""
