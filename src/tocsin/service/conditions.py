@@ -10,6 +10,7 @@ import json
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from tocsin.clock import SECOND
@@ -84,6 +85,11 @@ class Conditions:
             return await self._once(handle, key, around), False
         except Again as again:
             return again.answer, True
+
+    async def forget(self) -> None:
+        """Remove the answers that are too old to be given again. A chore."""
+        while await self._context.storage.write(partial(answers.remove_old, before=self._oldest())):
+            pass  # whoever waits to write comes between
 
     async def _look(self, key: Key) -> None:
         """Before anything is done: the claim in the transaction decides, this one saves work."""

@@ -15,9 +15,8 @@ import structlog
 from tocsin.clock import SECOND
 from tocsin.domain.audit import SERVICE, Action
 from tocsin.metrics import Metrics
-from tocsin.service.conditions import KEPT_SECONDS
 from tocsin.service.context import Context
-from tocsin.storage import answers, audit, tries
+from tocsin.storage import audit
 from tocsin.storage import housekeeping as stored
 from tocsin.storage.interface import Row, Writing
 
@@ -77,14 +76,8 @@ class Housekeeping:
             await self._tidy_log(one, now)
         await self._context.storage.tidy_attempts(before)
         await self._context.storage.write(partial(stored.remove_remains, before=before, now=now))
-        await self._remove(partial(answers.remove_old, before=now - KEPT_SECONDS * SECOND))
-        await self._remove(partial(tries.remove_old, before=now))
         for chore in self._also:
             await chore()
-
-    async def _remove(self, batch: Callable[[Writing], Awaitable[int]]) -> None:
-        while await self._context.storage.write(batch):  # noqa: ASYNC110 # batches with a breath between, not polling
-            await asyncio.sleep(BREATH_SECONDS)
 
     async def _tidy_log(self, one: Row, now: int) -> None:
         organization_id = one["organization_id"]

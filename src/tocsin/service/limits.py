@@ -7,6 +7,7 @@ what the try itself does may fail.
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from tocsin.clock import SECOND
@@ -71,6 +72,11 @@ class Limits:
 
         with current(None):
             await self._context.storage.write(remove)
+
+    async def forget(self) -> None:
+        """Remove what no longer counts. A chore."""
+        while await self._context.storage.write(partial(tries.remove_old, before=self._context.clock.now())):
+            pass  # whoever waits to write comes between
 
 
 def _hash(limit: Limit, whose: tuple[str, ...]) -> bytes:

@@ -12,6 +12,7 @@ from tocsin.service.event_feed import EventFeed
 from tocsin.service.explanations import Explanations
 from tocsin.service.feedbacks import Feedbacks
 from tocsin.service.housekeeping import Housekeeping, Retention
+from tocsin.service.limits import Limits
 from tocsin.service.operations import Operations
 from tocsin.service.organizations import Organizations
 from tocsin.service.people import People
@@ -41,6 +42,7 @@ class UseCases:
         self.replays = Replays(context)
         self.explanations = Explanations(context)
         self.audit = Audit(context)
-        self.housekeeping = Housekeeping(context, metrics, retention, also=(self.authentication.rotate,))
+        chores = (self.conditions.forget, Limits(context).forget, self.authentication.rotate)
+        self.housekeeping = Housekeeping(context, metrics, retention, also=chores)
         self.event_feed = EventFeed(context)
         self.watch = Watch(context, metrics)
