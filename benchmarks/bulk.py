@@ -164,7 +164,7 @@ async def prototype(use_cases: UseCases, organization_id: str, east: float = 0.0
     place = {"name": "Centre", "branch_code": None, "elevation": 0.0}
     await use_cases.directory.create_place(OPERATOR, organization_id, (ring,), place)
     address = f"{organization_id}@example.org"
-    reporter = await use_cases.authentication.register(address, "correct horse")
+    reporter = await use_cases.authentication.register(address, "correct horse", "127.0.0.1")
     inside = Point(INSIDE.latitude, INSIDE.longitude + east)
     feedback = await use_cases.feedbacks.post(Caller(person_id=reporter.id), NewFeedback(inside))
     (report,) = await _rows(use_cases, reports, feedback_id=feedback.id, organization_id=organization_id)

@@ -28,6 +28,10 @@ FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """So that tests don't wait for what is slow on purpose."""
 
 
+ENGLISH = {"Accept-Language": "en-US"}
+"""What tests read is English, unless they ask for something else."""
+
+
 class ManualClock:
     """Stands still until it is moved."""
 
@@ -114,7 +118,7 @@ async def serving(directory: Path, clock: Clock | None = None, **more: str) -> A
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with (
         app.open_use_cases(settings, url, the_clock, FAST_HASHER) as use_cases,
-        httpx.AsyncClient(base_url=url, timeout=30) as http,
+        httpx.AsyncClient(base_url=url, timeout=30, headers=ENGLISH) as http,
     ):
         stop = asyncio.Event()
         server = asyncio.create_task(run_api(api_server(use_cases), listening, stop))

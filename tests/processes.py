@@ -45,6 +45,7 @@ class Installation:
             "TOCSIN_DATABASE_URL": f"sqlite:///{self.directory}/tocsin.db",
             "TOCSIN_PUBLIC_URL": self.url,
             "TOCSIN_ALLOW_NETWORKS": "127.0.0.0/8",
+            "TOCSIN_RATE_LIMITS": "off",
             **self.more,
         }
 

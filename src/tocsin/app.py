@@ -105,6 +105,8 @@ async def open_use_cases(
             vault=open_vault(settings),
             open_organizations=settings.organizations == "open",
             allowed_networks=settings.allow_networks,
+            trusted_proxies=settings.trusted_proxies,
+            rate_limits=settings.rate_limits == "on",
             password_hasher=password_hasher,
             pictures=pictures,
         )

@@ -63,6 +63,9 @@ class Settings(BaseModel):
     )
     mail_directory: Path | None = Field(None, description="a folder")
     rate_limits: Literal["on", "off"] = Field("on", description="on or off")
+    trusted_proxies: tuple[Network, ...] = Field(
+        (), description="networks in CIDR form, comma-separated, such as 10.1.0.4/32,fd00::/8"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -90,7 +93,7 @@ class Settings(BaseModel):
             decode_key(value)
         return value
 
-    @field_validator("allow_networks", mode="before")
+    @field_validator("allow_networks", "trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: Any) -> Any:
         return _listed(value, ip_network)

@@ -10,6 +10,8 @@ pytestmark = pytest.mark.anyio
 
 OPEN = {
     "/",
+    "/docs",
+    "/docs.css",
     "/metrics",
     "/openapi.json",
     "/swagger.json",

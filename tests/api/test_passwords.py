@@ -97,7 +97,7 @@ async def test_mails_are_in_the_language_of_the_registration(service: Service) -
         assert made.status_code == 201
         await ask(service, body["email"])
         (mail,) = await to(service, body["email"])
-        assert (mail["Subject"], mail["Content-Language"]) == (subject, "en" if "Change " in subject else "fr")
+        assert (mail["Subject"], mail["Content-Language"]) == (subject, "en-US" if "Change " in subject else "fr-FR")
 
 
 async def test_a_password_mail_comes_whatever_the_preferences_are(service: Service) -> None:

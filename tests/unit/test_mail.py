@@ -36,7 +36,7 @@ def test_a_mail_says_who_sent_it_when_and_in_which_language() -> None:
     made = compose(mail("Été", "Déjà vu : {link}\n"), SENDER)
     read = message_from_bytes(made.as_bytes(), policy=default)
     assert read["From"].addresses[0].display_name == "Tocsin, the service"
-    assert (read["Message-ID"], read["Content-Language"]) == ("<the-id@example.org>", "fr")
+    assert (read["Message-ID"], read["Content-Language"]) == ("<the-id@example.org>", "fr-FR")
     assert read["Date"].datetime.isoformat() == "2018-02-27T10:00:00+00:00"
     assert read["Subject"] == "Été"
 
@@ -63,16 +63,16 @@ def test_every_notice_has_its_text_in_every_language_and_names_the_same_things()
     [
         (None, None),
         ("", None),
-        ("*", None),
+        ("*", "fr-FR"),
         ("de", None),
-        ("fr-FR", "fr"),
-        ("en-US,fr;q=0.9", "en"),
-        ("fr;q=0.2, EN-gb;q=0.3", "en"),
-        ("fr;q=0, en;q=0.1", "en"),
-        ("en;q=x, fr;q=0.1", "fr"),
+        ("fr-FR", "fr-FR"),
+        ("en-US,fr;q=0.9", "en-US"),
+        ("fr;q=0.2, EN-gb;q=0.3", "en-US"),
+        ("fr;q=0, en;q=0.1", "en-US"),
+        ("en;q=x, fr;q=0.1", "fr-FR"),
         ("en;q=nan", None),
         ("en;q=2", None),
-        ("fr, en", "fr"),
+        ("fr, en", "fr-FR"),
     ],
 )
 def test_the_language_that_a_client_prefers(header: str | None, language: str | None) -> None:

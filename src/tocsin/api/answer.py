@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from fastapi import Request, Response
 
+from tocsin.api.entity_tags import matches_weakly
 from tocsin.domain.page import Page
 from tocsin.hal import Hal
 from tocsin.hal.encoding import encode
@@ -35,27 +36,27 @@ def page(
     return answer(request, envelope, vary=vary)
 
 
-def answer(request: Request, representation: Representation, *, status: int = 200, vary: bool = False) -> Response:
-    """`vary`: the representation may leave members out for some readers."""
-    return content(request, encode(representation), status=status, vary=vary)
+def answer(
+    request: Request, representation: Representation, *, status: int = 200, vary: bool = False, tagged: bool = True
+) -> Response:
+    """`vary`: the representation may leave members out for some readers; `tagged`: GET would answer the same."""
+    response = content(request, encode(representation), status=status, vary=vary, tagged=tagged)
+    location = representation.get("_links", {}).get("self")
+    if status == 201 and location is not None:
+        response.headers["Location"] = location["href"]
+    return response
 
 
-def content(request: Request, body: bytes, *, status: int = 200, vary: bool = False) -> Response:
-    """The bytes of a representation, as they are."""
+def content(request: Request, body: bytes, *, status: int = 200, vary: bool = False, tagged: bool = True) -> Response:
+    """The bytes of a representation, as they are. After a change the ETag is that of what it made."""
     headers = {"Vary": "Authorization"} if vary else {}
-    if request.method in {"GET", "HEAD"} and status == 200:
+    if tagged and status in {200, 201}:
         tag = headers["ETag"] = etag(body)
-        if matches(request.headers.get("if-none-match"), tag):
+        known = ", ".join(request.headers.getlist("if-none-match"))
+        if request.method in {"GET", "HEAD"} and known and matches_weakly(known, tag):
             return Response(None, 304, headers)
     return Response(body, status, headers, media_type=MEDIA_TYPE)
 
 
 def no_content() -> Response:
     return Response(None, 204)
-
-
-def matches(header: str | None, tag: str) -> bool:
-    """Whether an If-None-Match names the tag; the comparison is weak, as RFC 9110 has it for GET."""
-    if header is None:
-        return False
-    return header.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in header.split(","))

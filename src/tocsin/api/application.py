@@ -3,10 +3,12 @@
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
 from tocsin import __version__
 from tocsin.api import dispatch, errors
 from tocsin.api.body import JsonRoute
+from tocsin.api.calls import Calls, LimitCalls
 from tocsin.api.routes import (
     audit,
     comments,
@@ -56,11 +58,26 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
 )
 
 
+def routes() -> list[APIRoute]:
+    return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+
+
+def getters() -> dict[str, APIRoute]:
+    """What can be got, by its path."""
+    return {route.path: route for route in routes() if "GET" in (route.methods or ())}
+
+
 def create_application(use_cases: UseCases) -> FastAPI:
     app = FastAPI(title="tocsin", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.router.route_class = JsonRoute
     app.router.redirect_slashes = False
     app.state.use_cases = use_cases
+    app.state.routes = routes()
+    app.state.getters = getters()
+    app.state.trusted_proxies = use_cases.context.trusted_proxies
+    app.state.calls = Calls(use_cases.context.clock.monotonic)
+    if use_cases.context.rate_limits:
+        app.add_middleware(LimitCalls, calls=app.state.calls, trusted=app.state.trusted_proxies)
     errors.install(app)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)

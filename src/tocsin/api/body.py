@@ -4,6 +4,7 @@ An empty body is never parsed. NUL and lone surrogates can't be stored on every 
 the path of the member that holds one.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Final
 
@@ -12,9 +13,14 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from tocsin.domain.errors import Invalid, TooLarge, UnsupportedMediaType, Violation
+from tocsin.api.conditional import Conditional
+from tocsin.domain.errors import Invalid, NotFound, TooLarge, TooSlow, UnsupportedMediaType, Violation
 
 BODY_MAX_BYTES: Final = 10 * 1024 * 1024
+BODY_SECONDS: Final = 300.0
+"""For the whole of a body; a phone in the field may be slow."""
+BODY_PART_SECONDS: Final = 15.0
+"""For the next part of it."""
 READ_ONLY: Final = frozenset(
     {"id", "type", "state", "createdAt", "updatedAt", "_links", "_embedded", "isEnabled", "username", "public"}
 )
@@ -33,12 +39,22 @@ class JsonRequest(Request):
         declared = self.headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > BODY_MAX_BYTES:
             raise _too_large()
-        chunks, size = [], 0
-        async for chunk in self.stream():
-            size += len(chunk)
-            if size > BODY_MAX_BYTES:
-                raise _too_large()
-            chunks.append(chunk)
+        try:
+            return await self._all()
+        except TimeoutError:
+            raise TooSlow("The body does not come.") from None
+
+    async def _all(self) -> bytes:
+        """Raises TimeoutError where the next part, or the whole, takes too long."""
+        now = asyncio.get_running_loop().time
+        chunks, size, end = [], 0, now() + BODY_SECONDS
+        async with asyncio.timeout(BODY_PART_SECONDS) as limit:
+            async for chunk in self.stream():
+                size += len(chunk)
+                if size > BODY_MAX_BYTES:
+                    raise _too_large()
+                chunks.append(chunk)
+                limit.reschedule(min(end, now() + BODY_PART_SECONDS))
         return b"".join(chunks)
 
     async def json(self) -> Any:
@@ -48,14 +64,15 @@ class JsonRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route that takes a JsonRequest; a body that is there must say that it is JSON."""
+    """A route that takes a JsonRequest; a body that is there must say that it is JSON. Conditions are met here."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+        handle = Conditional(self, super().get_route_handler())
         takes_body = self.body_field is not None
 
         async def handle_json(request: Request) -> Response:
             json_request = JsonRequest(request.scope, request.receive)
+            _refuse_nul_in_url(json_request)
             if takes_body and await json_request.body():
                 _require_json(json_request.headers.get("content-type", ""))
                 if await json_request.json() is None:  # here, since what it raises inside `handle` loses its reasons
@@ -63,6 +80,15 @@ class JsonRoute(APIRoute):
             return await handle(json_request)
 
         return handle_json
+
+
+def _refuse_nul_in_url(request: Request) -> None:
+    if "\0" in request.scope["path"]:
+        raise NotFound("Not found.")
+    if b"%00" in request.scope["query_string"]:
+        for name, text in request.query_params.multi_items():
+            if "\0" in name + text:
+                raise Invalid(Violation(name.replace("\0", ""), "This text holds a NUL character."))
 
 
 def _require_json(content_type: str) -> None:

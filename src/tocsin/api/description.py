@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from tocsin.api.examples import EXAMPLES
+from tocsin.api.openapi import complete
 from tocsin.api.schemas import BY_HAND
 from tocsin.domain import events
 from tocsin.domain.activities import LogAction, Verb
@@ -16,6 +17,7 @@ from tocsin.domain.audit import Action
 from tocsin.domain.events import Event
 from tocsin.domain.roles import Role
 from tocsin.domain.states import FeedbackState, OperationState, ReportState
+from tocsin.service.authentication import ROLE_USER
 
 HAL_JSON: Final = "application/hal+json"
 ERROR_JSON: Final = "application/vnd.error+json"
@@ -35,14 +37,14 @@ ENUMS: Final[dict[tuple[str, str], list[str]]] = {
 ERROR_EXAMPLE: Final = {
     "@context": "https://github.com/blongden/vnd.error",
     "@type": "ValidationError",
-    "message": "Validation failed.",
+    "message": "La validation a échoué.",
     "total": 1,
     "_embedded": {
         "errors": [
             {
                 "@context": "https://github.com/blongden/vnd.error",
                 "@type": "Error",
-                "message": "Field required.",
+                "message": "Cette valeur ne doit pas être vide.",
                 "path": "transition",
             }
         ]
@@ -106,9 +108,8 @@ def describe(app: FastAPI, public_url: str) -> dict[str, Any]:
     for operations in description["paths"].values():
         for operation in operations.values():
             operation["responses"].pop("422", None)
-            if "401" in operation["responses"]:
-                operation.setdefault("security", [{"bearer": []}])
     description["webhooks"] = {event.value: _notification(event) for event in Event}
+    complete(description, app.state.routes, ERROR_EXAMPLE)
     return description
 
 
@@ -172,8 +173,14 @@ def _page_schema(name: str, example: Any) -> dict[str, Any]:
             "_links": {"type": "object", "required": ["self", "first", "last"], "properties": links},
             "_embedded": {"type": "object", "required": ["items"], "properties": {"items": items}},
         },
-        "example": {"page": 1, "limit": 10, "pages": 1, "total": 1, "_links": {}, "_embedded": {"items": [example]}},
+        "example": _page_example(example),
     }
+
+
+def _page_example(item: Any) -> dict[str, Any]:
+    link = {"href": "https://tocsin.example.org/…?page=1&limit=10"}
+    links = dict.fromkeys(("self", "first", "last"), link)
+    return {"page": 1, "limit": 10, "pages": 1, "total": 1, "_links": links, "_embedded": {"items": [item]}}
 
 
 def _schema(name: str, values: list[Any]) -> dict[str, Any]:
@@ -203,7 +210,7 @@ def _member(name: str, member: str, values: list[Any]) -> dict[str, Any]:
     if (name, member) in ENUMS:
         schema["enum"] = ENUMS[name, member]
     if member in {"roles", "availableRoles"}:
-        schema["items"] = {"enum": list(Role)}
+        schema["items"] = {"enum": [ROLE_USER, *Role] if name == "Login" else list(Role)}
     if member.endswith(("At", "Date", "_at")) or member == "failingSince":
         schema["format"] = "date-time"
     if member in {"elevation", "latitude", "longitude", "ratePerSecond", "resolved"}:

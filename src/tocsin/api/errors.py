@@ -1,27 +1,34 @@
 """Errors to HTTP: the only module that knows which status an error is (CONTRACT, section 2, "Errors")."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, assert_never
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
+from tocsin.api.messages import spoken, translated, validation_message
 from tocsin.domain.errors import (
     Conflict,
     Forbidden,
     Gone,
     Invalid,
+    KeyReused,
     NotFound,
     PreconditionFailed,
     TocsinError,
     TooLarge,
+    TooManyRequests,
+    TooSlow,
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
     Violation,
 )
+from tocsin.domain.languages import Language
 from tocsin.hal.errors import error_body, validation_error_body
 
 MEDIA_TYPE: Final = "application/vnd.error+json"
@@ -30,11 +37,14 @@ STATUS: Final[dict[type[TocsinError], int]] = {
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
+    TooSlow: 408,
     Conflict: 409,
     Gone: 410,
     PreconditionFailed: 412,
     TooLarge: 413,
     UnsupportedMediaType: 415,
+    KeyReused: 422,
+    TooManyRequests: 429,
     Unavailable: 503,
 }
 
@@ -49,41 +59,68 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _programmer_error)
 
 
-async def _operating_error(_: Request, error: Exception) -> Response:
+async def _operating_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TocsinError)
+    return refusal(request.scope, error)
+
+
+def refusal(scope: Scope, error: TocsinError) -> Response:
+    """The answer that an error is, in the caller's language."""
+    language = spoken(scope)
     if isinstance(error, Invalid):
-        return invalid(error.violations)
-    headers = {}
-    if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Unavailable):
-        headers["Retry-After"] = str(error.retry_after_seconds)
+        return _invalid(error.violations, language)
     path = error.path if isinstance(error, Conflict | TooLarge) else None
     oldest = error.oldest if isinstance(error, Gone) else None
-    return _answer(STATUS[type(error)], error_body(str(error), path=path, oldest=oldest), headers)
+    body = error_body(translated(str(error), language), path=path, oldest=oldest)
+    return _answer(STATUS[type(error)], body, language, _headers(error))
 
 
-async def _validation_error(_: Request, error: Exception) -> Response:
+def _headers(error: TocsinError) -> dict[str, str]:
+    match error:
+        case Unauthenticated():
+            return {"WWW-Authenticate": "Bearer"}
+        case Unavailable():
+            return {"Retry-After": str(error.retry_after_seconds)}
+        case TooManyRequests():
+            return {
+                "Retry-After": str(error.retry_after_seconds),
+                "RateLimit-Policy": f'"{error.limit}";q={error.quota};w={error.window_seconds}',
+                "RateLimit": f'"{error.limit}";r=0;t={error.retry_after_seconds}',
+            }
+        case _:
+            return {}
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return invalid([Violation(path(one["loc"]), message(one)) for one in error.errors()])
+    language = spoken(request.scope)
+    return _invalid(
+        [Violation(path(one["loc"]), validation_message(one, language)) for one in error.errors()], language
+    )
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(error.status_code, error_body(error.detail), dict(error.headers or {}))
+    language = spoken(request.scope)
+    body = error_body(translated(error.detail, language))
+    return _answer(error.status_code, body, language, dict(error.headers or {}))
 
 
 async def _programmer_error(request: Request, error: Exception) -> Response:
     log.error("request_failed", method=request.method, route=request.url.path, exc_info=error)
-    return _answer(500, error_body("Something went wrong on our side; it is in the log."), {})
+    language = spoken(request.scope)
+    body = error_body(translated("Something went wrong on our side; it is in the log.", language))
+    return _answer(500, body, language, {})
 
 
-def invalid(violations: Iterable[Violation]) -> Response:
-    return _answer(400, validation_error_body(list(violations)), {})
+def _invalid(violations: Iterable[Violation], language: Language) -> Response:
+    told = [replace(one, message=translated(one.message, language)) for one in violations]
+    return _answer(400, validation_error_body(told, translated("Validation failed.", language)), language, {})
 
 
-def _answer(status: int, body: bytes, headers: dict[str, str]) -> Response:
-    return Response(body, status, headers, media_type=MEDIA_TYPE)
+def _answer(status: int, body: bytes, language: Language, headers: dict[str, str]) -> Response:
+    of_language = {"Content-Language": language.value, "Vary": "Accept-Language"}
+    return Response(body, status, {**of_language, **headers}, media_type=MEDIA_TYPE)
 
 
 def path(location: Sequence[Any]) -> str:
@@ -98,9 +135,3 @@ def path(location: Sequence[Any]) -> str:
             case _:
                 assert_never(part)
     return text
-
-
-def message(error: dict[str, Any]) -> str:
-    """One sentence for people out of pydantic's error."""
-    text = str(error["msg"]).removeprefix("Value error, ")
-    return text if text.endswith(".") else f"{text}."

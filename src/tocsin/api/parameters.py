@@ -73,37 +73,47 @@ Text255 = Annotated[str, BeforeValidator(_text), StringConstraints(strict=True, 
 Text4000 = Annotated[str, BeforeValidator(_text), StringConstraints(strict=True, max_length=4000)]
 
 
-async def use_cases(request: Request) -> UseCases:
-    """Not a plain function: those are called in a thread."""
+def use_cases(request: Request) -> UseCases:
     found = request.app.state.use_cases
     assert isinstance(found, UseCases)
     return found
 
 
-Tocsin = Annotated[UseCases, Depends(use_cases)]
+async def _use_cases(request: Request) -> UseCases:
+    """A coroutine, since the framework calls plain functions in a thread."""
+    return use_cases(request)
 
 
-async def _caller(request: Request, tocsin: Tocsin) -> Caller | None:
+Tocsin = Annotated[UseCases, Depends(_use_cases)]
+
+
+async def bearer(request: Request) -> Caller | None:
+    """Whoever sent the request, found once for each; None: nobody in particular. Raises Unauthenticated."""
     header = request.headers.get("authorization")
     if header is None:
         return None
-    scheme, _, credential = header.partition(" ")
-    if scheme.lower() != "bearer" or not credential.strip():
-        raise Unauthenticated("Authorization must be: Bearer <token>.")
-    return await tocsin.authentication.caller(credential.strip())
+    if not hasattr(request.state, "caller"):
+        scheme, _, credential = header.partition(" ")
+        if scheme.lower() != "bearer" or not credential.strip():
+            raise Unauthenticated("Authorization must be: Bearer <token>.")
+        request.state.caller = await use_cases(request).authentication.caller(credential.strip())
+        request.app.state.calls.know(credential.strip())
+    found = request.state.caller
+    assert isinstance(found, Caller)
+    return found
 
 
-AnyCaller = Annotated[Caller | None, Depends(_caller)]
+AnyCaller = Annotated[Caller | None, Depends(bearer)]
 """None: nobody in particular. Only for the routes that are open to all."""
 
 
-async def _known(caller: AnyCaller) -> Caller:
+async def known(caller: AnyCaller) -> Caller:
     if caller is None:
         raise Unauthenticated("This needs an Authorization header: Bearer <token>.")
     return caller
 
 
-KnownCaller = Annotated[Caller, Depends(_known)]
+KnownCaller = Annotated[Caller, Depends(known)]
 
 
 async def _paging(

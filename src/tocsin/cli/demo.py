@@ -252,8 +252,8 @@ async def _story(
 ) -> None:
     created = await use_cases.organizations.create_for("Bordeaux", "admin@bordeaux.example.org")
     organization_id = created.organization.id
-    reporter = await use_cases.authentication.register("ada@example.org", "correct horse battery")
-    login = await use_cases.authentication.login("ada@example.org", "correct horse battery", "127.0.0.1")
+    reporter = await use_cases.authentication.register("ada@example.org", "correct horse battery", "127.0.0.1")
+    login = await use_cases.authentication.login("ada@example.org", "correct horse battery", "127.0.0.1", "127.0.0.1")
     receiver.view.opened(url, created.token)
     async with _client(url, created.token) as city, _client(url, login.token) as person:
         await _set_stage(city, organization_id, receiver, receiver_url)

@@ -14,6 +14,7 @@ import uvicorn
 import uvloop
 
 from tocsin import app
+from tocsin.cli.connections import BoundedProtocol, allow_files
 from tocsin.service.use_cases import UseCases
 from tocsin.settings import Settings, SettingsError
 from tocsin.storage.migrate import migrate, pending
@@ -39,15 +40,17 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings, host: str, port: int, *, with_worker: bool, with_migrations: bool) -> None:
     prepare(settings, with_migrations=with_migrations)
+    allow_files()
     listening = listen(host, port)
     url = settings.public_url or own_url(host, listening)
-    typer.echo(f"tocsin serves {url}/  (description: {url}/openapi.json)", err=True)
+    typer.echo(f"tocsin serves {url}/  (docs: {url}/docs)", err=True)
     calm_garbage_collection()
     uvloop.run(_serve(settings, url, listening, with_worker=with_worker))
 
 
 def work(settings: Settings) -> None:
     prepare(settings, with_migrations=False)
+    allow_files()
     typer.echo("tocsin delivers", err=True)
     calm_garbage_collection()
     uvloop.run(_work(settings))
@@ -85,6 +88,9 @@ def api_server(use_cases: UseCases) -> Server:
         access_log=False,
         lifespan="off",
         server_header=False,
+        http=BoundedProtocol,
+        ws="none",
+        proxy_headers=False,  # who called is read by `api.client_address`, from proxies that a setting names
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     return Server(config, use_cases)

@@ -5,11 +5,14 @@
     ├── Unauthenticated   no credential, or a bad or expired one               401
     ├── Forbidden         the caller may see the thing but not do this         403
     ├── NotFound          unknown, or not the caller's to know of              404
+    ├── TooSlow           a body that does not come                            408
     ├── Conflict          the state of things forbids it                       409
     ├── Gone              pruned by age                                        410
     ├── PreconditionFailed  If-Match names another version                     412
     ├── TooLarge          a body over its limit                                413
     ├── UnsupportedMediaType  not JSON                                         415
+    ├── KeyReused         an Idempotency-Key of another request                422
+    ├── TooManyRequests   over a rate limit (retry after seconds)              429
     └── Unavailable       the service can't answer now (retry after seconds)   503
 
 The numbers are what `api.errors`, and only it, makes of them.
@@ -71,6 +74,10 @@ class PreconditionFailed(TocsinError):
     """The resource is not in the version that If-Match names."""
 
 
+class TooSlow(TocsinError):
+    """A request body that does not come."""
+
+
 class TooLarge(TocsinError):
     """A request body over its limit, or the member of one that `path` names."""
 
@@ -81,6 +88,21 @@ class TooLarge(TocsinError):
 
 class UnsupportedMediaType(TocsinError):
     """A request body that is not JSON."""
+
+
+class KeyReused(TocsinError):
+    """The Idempotency-Key belongs to another request of the same caller."""
+
+
+class TooManyRequests(TocsinError):
+    """Over a rate limit: `quota` in `window_seconds`; there is room again after `retry_after_seconds`."""
+
+    def __init__(self, message: str, *, limit: str, quota: int, window_seconds: int, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.quota = quota
+        self.window_seconds = window_seconds
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Unavailable(TocsinError):

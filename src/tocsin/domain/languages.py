@@ -1,45 +1,37 @@
-"""The languages that people are spoken to in, and how a client says which one it prefers (RFC 9110, section 12.5.4)."""
+"""The languages that people are spoken to in, and how a client says which one it prefers (CONTRACT, section 1;
+RFC 9110, section 12.5.4)."""
 
+import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
-HEADER_MAX_CHARACTERS: Final = 1024
+HEADER_MAX_CHARACTERS: Final = 1_000
 
 
 class Language(StrEnum):
-    FRENCH = "fr"
-    ENGLISH = "en"
+    FRENCH = "fr-FR"
+    ENGLISH = "en-US"
 
 
 DEFAULT: Final = Language.FRENCH
+_BY_SUBTAG: Final = {"fr": Language.FRENCH, "en": Language.ENGLISH, "*": DEFAULT}
+_RANGE: Final = re.compile(
+    r"\s*([A-Za-z*]{1,8})(?:-[A-Za-z0-9*-]{1,40})?\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*)?", re.ASCII
+)
 
 
 def preferred(header: str | None) -> Language | None:
-    """The language of ours that an Accept-Language puts first; None where it names none of them."""
-    best: tuple[float, Language] | None = None
-    for part in (header or "")[:HEADER_MAX_CHARACTERS].split(","):
-        tag, _, parameters = part.partition(";")
-        found = _language(tag)
-        weight = _weight(parameters)
-        if found is not None and weight > 0 and (best is None or weight > best[0]):
-            best = (weight, found)
-    return None if best is None else best[1]
+    """The best of ours that an Accept-Language takes; None where it takes none or says nothing."""
+    return _preferred((header or "")[:HEADER_MAX_CHARACTERS])
 
 
-def _language(tag: str) -> Language | None:
-    """`en-GB` is English."""
-    primary = tag.strip().lower().partition("-")[0]
-    return Language(primary) if primary in set(Language) else None
-
-
-def _weight(parameters: str) -> float:
-    """Of `q=0.8`; 1 where there is none, 0 where it can't be read."""
-    name, _, value = parameters.strip().partition("=")
-    if name.strip().lower() != "q":
-        return 1.0
-    text = value.strip()
-    try:
-        weight = float(text)
-    except ValueError:
-        return 0.0
-    return weight if 0 <= weight <= 1 else 0.0
+@lru_cache(maxsize=1024)
+def _preferred(header: str) -> Language | None:
+    best, quality = None, 0.0
+    for part in header.split(","):
+        match = _RANGE.fullmatch(part)
+        language = None if match is None else _BY_SUBTAG.get(match[1].lower())
+        if match is not None and language is not None and float(match[2] or 1) > quality:
+            best, quality = language, float(match[2] or 1)
+    return best

@@ -19,14 +19,14 @@ def error_body(message: str, *, path: str | None = None, oldest: int | None = No
     return encode(body)
 
 
-def validation_error_body(violations: Sequence[Violation]) -> bytes:
+def validation_error_body(violations: Sequence[Violation], message: str = "Validation failed.") -> bytes:
     """Every wrong field with its path."""
     errors = [{"@context": CONTEXT, "@type": "Error", "message": one.message, "path": one.path} for one in violations]
     return encode(
         {
             "@context": CONTEXT,
             "@type": "ValidationError",
-            "message": "Validation failed.",
+            "message": message,
             "total": len(errors),
             "_embedded": {"errors": errors},
         }

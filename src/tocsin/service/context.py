@@ -28,6 +28,8 @@ class Context:
     vault: Vault
     open_organizations: bool
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    rate_limits: bool = True
     password_hasher: PasswordHasher | None = None
     """None: as RFC 9106 recommends."""
     pictures: Pictures = field(default_factory=Pictures)

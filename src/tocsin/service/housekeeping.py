@@ -5,7 +5,7 @@ that webhook, and said so: in the audit, in the webhook's status, in the log, in
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -41,9 +41,13 @@ class Retention:
 
 class Housekeeping:
     def __init__(
-        self, context: Context, metrics: Metrics, retention: Retention, *also: Callable[[], Awaitable[None]]
+        self,
+        context: Context,
+        metrics: Metrics,
+        retention: Retention,
+        also: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
-        """`also`: what else is done each time, once that is done which this module is about."""
+        """`also`: what else is done each time."""
         self._context = context
         self._metrics = metrics
         self._retention = retention

@@ -6,6 +6,7 @@ from tocsin.metrics import Metrics
 from tocsin.service.audit import Audit
 from tocsin.service.authentication import Authentication
 from tocsin.service.comments import Comments
+from tocsin.service.conditions import Conditions
 from tocsin.service.context import Context
 from tocsin.service.deliveries import Deliveries
 from tocsin.service.directory import Directory
@@ -15,6 +16,7 @@ from tocsin.service.explanations import Explanations
 from tocsin.service.feedbacks import Feedbacks
 from tocsin.service.housekeeping import Housekeeping, Retention
 from tocsin.service.images import Images
+from tocsin.service.limits import Limits
 from tocsin.service.mails import Mails
 from tocsin.service.operations import Operations
 from tocsin.service.organizations import Organizations
@@ -40,6 +42,7 @@ class UseCases:
         metrics = Metrics()
         self.context = context
         self.hal = context.hal
+        self.conditions = Conditions(context)
         self.authentication = Authentication(context)
         self.people = People(context)
         self.organizations = Organizations(context, self.authentication)
@@ -57,7 +60,9 @@ class UseCases:
         self.explanations = Explanations(context)
         self.audit = Audit(context)
         self.erasure = Erasure(context, self.people)
-        self.housekeeping = Housekeeping(context, metrics, retention, self.erasure.resume)
+        limits = Limits(context)
+        chores = (self.erasure.resume, self.conditions.forget, limits.forget, self.authentication.rotate)
+        self.housekeeping = Housekeeping(context, metrics, retention, chores)
         self.mails = Mails(context, self.authentication, metrics, transport, mail_sender)
         self.event_feed = EventFeed(context)
         self.watch = Watch(context, metrics)

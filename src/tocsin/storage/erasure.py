@@ -15,6 +15,7 @@ from tocsin.domain.events import RESOURCE_TYPE
 from tocsin.storage import images, mails
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import (
+    answers,
     attempts,
     comments,
     contributions,
@@ -166,6 +167,11 @@ async def _password_links(tx: Writing, leaving: Leaving) -> None:
     await tx.execute(delete(password_links).where(password_links.c.person_id == leaving.person_id))
 
 
+async def _answers(tx: Writing, leaving: Leaving) -> None:
+    """What the person's own calls were answered, kept for their keys."""
+    await tx.execute(delete(answers).where(answers.c.caller == leaving.actor))
+
+
 async def _memberships(tx: Writing, leaving: Leaving) -> None:
     await tx.execute(delete(members).where(members.c.person_id == leaving.person_id))
 
@@ -201,6 +207,7 @@ ERASERS: Final[tuple[Eraser, ...]] = (
     _activities,
     _mails,
     _password_links,
+    _answers,
     _memberships,
     _person,
 )

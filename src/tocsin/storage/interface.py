@@ -64,6 +64,7 @@ class Storage(Protocol):
         """Run `change` in a transaction and commit; again if the database rolled it back for a deadlock.
 
         `change` must have no effect but on its transaction. Raises what it raises, with nothing changed.
+        Where a unit is current (`storage.units`), that takes part in it.
         """
         ...
 

@@ -8,6 +8,7 @@ unique. The clock of everything is the database's: it is asked when connecting, 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar, cast
 
 import asyncpg
@@ -18,7 +19,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from tocsin.clock import SECOND, Clock
 from tocsin.domain.errors import Unavailable
 from tocsin.storage import postgres_partitions as partitions
-from tocsin.storage.interface import Row, Writing
+from tocsin.storage import units
+from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.postgres_log import RETRYABLE, SQL, Connection, PostgresLog, affected, append_events
 from tocsin.storage.records import NewEvent
 from tocsin.storage.statements import Compiled, Query, Writes, compile_statement
@@ -206,8 +208,11 @@ class PostgresStorage(PostgresLog):
         async with self.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             yield connection
 
+    def read(self) -> AbstractAsyncContextManager[Reading]:
+        return units.read(self._read)
+
     @contextlib.asynccontextmanager
-    async def read(self) -> AsyncIterator[PostgresReading]:
+    async def _read(self) -> AsyncIterator[Reading]:
         async with self.snapshot() as connection:
             yield PostgresReading(connection)
 
@@ -229,6 +234,9 @@ class PostgresStorage(PostgresLog):
         raise AssertionError("unreachable")
 
     async def write(self, change: Callable[[Writing], Awaitable[T]]) -> T:
+        return await units.write(self._write, change)
+
+    async def _write(self, change: Callable[[Writing], Awaitable[T]]) -> T:
         appended = False
 
         async def run(connection: Connection) -> T:

@@ -611,3 +611,23 @@ erasures = Table(
     moment("created_at"),
     moment("done_at", nullable=True),  # null: there may be events left to render anew
 )
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),  # of caller and Idempotency-Key
+    Column("caller", Text, nullable=False),  # person:<id>, token:<id>, address:<network>
+    Column("answer", LargeBinary, nullable=False),  # encrypted: what the request was, and the whole answer
+    moment("created_at"),
+    Index(None, "created_at"),
+    Index(None, "caller"),
+)
+
+tries = Table(
+    "tries",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),  # of a limit's name and whoever it limits
+    Column("moments", Text, nullable=False),  # JSON list, oldest first
+    moment("expires_at"),  # when the last of them no longer counts
+    Index(None, "expires_at"),
+)

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -20,7 +21,8 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from tocsin.clock import Clock
 from tocsin.domain.errors import Unavailable
-from tocsin.storage.interface import Row, Writing
+from tocsin.storage import units
+from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.records import NewEvent
 from tocsin.storage.sqlite_log import SqliteLog, any_ahead, append_events
 from tocsin.storage.statements import Compiled, Query, Writes, compile_statement
@@ -218,8 +220,11 @@ class SqliteStorage(SqliteLog):
         self._writes = Writes(DIALECT)
         self._hints: list[Callable[[], None]] = []
 
+    def read(self) -> AbstractAsyncContextManager[Reading]:
+        return units.read(self._read)
+
     @contextlib.asynccontextmanager
-    async def read(self) -> AsyncIterator[SqliteReading]:
+    async def _read(self) -> AsyncIterator[Reading]:
         channel = await self._free.get()
         try:
             yield SqliteReading(channel)
@@ -228,6 +233,9 @@ class SqliteStorage(SqliteLog):
             self._free.put_nowait(channel)
 
     async def write(self, change: Callable[[Writing], Awaitable[T]]) -> T:
+        return await units.write(self._write, change)
+
+    async def _write(self, change: Callable[[Writing], Awaitable[T]]) -> T:
         async with self._write_lock:
             writing = SqliteWriting(self._writer, self._clock, self._writes)
             try:

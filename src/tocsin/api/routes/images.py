@@ -9,9 +9,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field, StrictStr
 
-from tocsin.api.answer import answer, matches, no_content
+from tocsin.api.answer import answer, no_content
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, answers
+from tocsin.api.entity_tags import matches_weakly
 from tocsin.api.parameters import AnyCaller, KnownCaller, Tocsin
 from tocsin.domain.picture_files import MediaType
 from tocsin.domain.pictures import SIDE_MAX_PIXELS
@@ -57,7 +58,7 @@ async def _serve(
     headers = {"ETag": tag, "Cache-Control": cache_control, "X-Content-Type-Options": "nosniff"}
     if not seen.public:
         headers["Vary"] = "Authorization"
-    if matches(request.headers.get("if-none-match"), tag):
+    if matches_weakly(request.headers.get("if-none-match", ""), tag):
         return Response(None, 304, headers)
     picture = await tocsin.images.picture(seen, box)
     return Response(picture.content, 200, headers, media_type=picture.media_type)

@@ -187,7 +187,7 @@ async def create_token(
     token, credential = await tocsin.organizations.create_token(
         caller, organization, body.name, body.roles, body.expires_at
     )
-    return answer(request, tocsin.hal.token(token, credential), status=201)
+    return answer(request, tocsin.hal.token(token, credential), status=201, tagged=False)
 
 
 @router.get("/tokens/{token}", summary="Get an API token", tags=["tokens"], responses=answers(name="Token"))

@@ -36,7 +36,9 @@ async def start_replay(
 ) -> Response:
     if body.dry_run:
         counted = await tocsin.replays.count(caller, webhook, body.start, body.end, only_failed=body.only_failed)
-        return answer(request, tocsin.hal.replay_count(webhook, counted.total, only_failed=body.only_failed))
+        return answer(
+            request, tocsin.hal.replay_count(webhook, counted.total, only_failed=body.only_failed), tagged=False
+        )
     started = await tocsin.replays.start(caller, webhook, body.start, body.end, only_failed=body.only_failed)
     return answer(request, tocsin.hal.replay(started), status=201)
 

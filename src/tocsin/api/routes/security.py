@@ -7,6 +7,7 @@ from pydantic import EmailStr, Field, StrictStr, StringConstraints
 
 from tocsin.api.answer import answer, no_content
 from tocsin.api.body import Input, JsonRoute
+from tocsin.api.client_address import address, network
 from tocsin.api.description import answers
 from tocsin.api.parameters import Tocsin
 from tocsin.domain.languages import preferred
@@ -44,15 +45,14 @@ class NewPassword(Input):
 @router.post("/register", status_code=201, summary="Register", responses=answers(201, "Person", errors=PUBLIC_ERRORS))
 async def register(request: Request, tocsin: Tocsin, body: Registration) -> Response:
     language = preferred(request.headers.get("accept-language"))
-    person = await tocsin.authentication.register(body.email, body.password, language)
+    person = await tocsin.authentication.register(body.email, body.password, network(request), language)
     return answer(request, tocsin.hal.person(person), status=201)
 
 
 @router.post("/login", summary="Log in: a JWT for a day", responses=answers(name="Login", errors=(400, 401, 413, 415)))
 async def login(request: Request, tocsin: Tocsin, body: Credentials) -> Response:
-    ip = request.client.host if request.client is not None else ""
-    found = await tocsin.authentication.login(body.login, body.password, ip)
-    return answer(request, tocsin.hal.login(found.token, found.person, found.memberships))
+    found = await tocsin.authentication.login(body.login, body.password, address(request), network(request))
+    return answer(request, tocsin.hal.login(found.token, found.person, found.memberships), tagged=False)
 
 
 @router.post(
@@ -61,8 +61,8 @@ async def login(request: Request, tocsin: Tocsin, body: Credentials) -> Response
     summary="Ask for a link to set a password; it is mailed to the account with this address, if there is one",
     responses=answers(204, errors=PUBLIC_ERRORS),
 )
-async def request_password(tocsin: Tocsin, body: PasswordRequest) -> Response:
-    await tocsin.authentication.request_password(body.email)
+async def request_password(request: Request, tocsin: Tocsin, body: PasswordRequest) -> Response:
+    await tocsin.authentication.request_password(body.email, network(request))
     return no_content()
 
 

@@ -109,7 +109,7 @@ class Rotation(Input):
 async def create_webhook(request: Request, tocsin: Tocsin, caller: KnownCaller, body: WebhookData) -> Response:
     members = body.given()
     created = await tocsin.webhooks.create(caller, members.pop("organization"), members)
-    return answer(request, tocsin.hal.webhook(created.webhook, created.secret), status=201)
+    return answer(request, tocsin.hal.webhook(created.webhook, created.secret), status=201, tagged=False)
 
 
 @router.post(
@@ -123,7 +123,7 @@ async def create_webhook_of(
 ) -> Response:
     caller.require_sight(organization)
     created = await tocsin.webhooks.create(caller, organization, body.given())
-    return answer(request, tocsin.hal.webhook(created.webhook, created.secret), status=201)
+    return answer(request, tocsin.hal.webhook(created.webhook, created.secret), status=201, tagged=False)
 
 
 @router.get(
@@ -173,7 +173,7 @@ async def remove_webhook(tocsin: Tocsin, caller: KnownCaller, webhook: str) -> R
     responses=answers(name="Attempt", errors=(401, 403, 404)),
 )
 async def ping(request: Request, tocsin: Tocsin, caller: KnownCaller, webhook: str) -> Response:
-    return answer(request, tocsin.hal.attempt(await tocsin.pings.ping(caller, webhook)))
+    return answer(request, tocsin.hal.attempt(await tocsin.pings.ping(caller, webhook)), tagged=False)
 
 
 @router.post(
@@ -186,7 +186,7 @@ async def rotate_secret(
 ) -> Response:
     overlap = OVERLAP_SECONDS if body is None or body.overlap_seconds is None else body.overlap_seconds
     rotated = await tocsin.webhooks.rotate(caller, webhook, overlap)
-    return answer(request, tocsin.hal.webhook(rotated.webhook, rotated.secret))
+    return answer(request, tocsin.hal.webhook(rotated.webhook, rotated.secret), tagged=False)
 
 
 @router.get(

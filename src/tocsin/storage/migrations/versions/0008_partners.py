@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -47,10 +47,11 @@ def mail() -> None:
     kinds = ", ".join(f"'{kind}'" for kind in KINDS)
     if op.get_bind().dialect.name == "postgresql":
         op.add_column("people", language)
-        op.create_check_constraint("language", "people", "language IN ('fr', 'en')")
+        op.create_check_constraint("language", "people", "language IN ('fr-FR', 'en-US')")
     else:
         op.execute(
-            "ALTER TABLE people ADD COLUMN language TEXT CONSTRAINT ck_people_language CHECK (language IN ('fr', 'en'))"
+            "ALTER TABLE people ADD COLUMN language TEXT"
+            " CONSTRAINT ck_people_language CHECK (language IN ('fr-FR', 'en-US'))"
         )
     op.add_column("password_links", sa.Column("created_at", sa.BigInteger(), nullable=True))
     op.create_index(op.f("ix_password_links_person_id"), "password_links", ["person_id"])
