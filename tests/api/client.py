@@ -86,8 +86,9 @@ class City:
 
 
 async def person(http: httpx.AsyncClient, email: str = "ada@example.org") -> Person:
-    """Register and log in."""
-    registered = await http.post("/security/register", json={"email": email, "password": PASSWORD})
+    """Register, as somebody who is written to in French, and log in."""
+    account = {"email": email, "password": PASSWORD}
+    registered = await http.post("/security/register", json=account, headers={"Accept-Language": "fr-FR"})
     assert registered.status_code == 201, registered.text
     login = await http.post("/security/login", json={"login": email, "password": PASSWORD})
     assert login.status_code == 200, login.text

@@ -15,6 +15,7 @@ import pytest
 
 from tests.api.client import INSIDE, PASSWORD, City, Person, city, person
 from tests.conftest import Service
+from tocsin.api.routes.images import EXAMPLE
 
 pytestmark = pytest.mark.anyio
 
@@ -30,8 +31,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "/feedbacks/issues": {"geo": {**INSIDE, "elevation": None}},
     "/security/login": {"login": "ada@example.org", "password": PASSWORD},
     "/security/register": {"email": "new@example.org"},
+    "/feedbacks/{feedback}/workflow/transition": {"transition": "publish"},
 }
 """Members that must be like this; else the description's example is sent."""
+TO_A_PARTNER = ("/relationships", "/delegates")
 RECEIVER = "http://127.0.0.1:65001/nobody-listens"
 
 
@@ -43,16 +46,25 @@ class World:
     city: City
     known: dict[str, str]
     """What a variable of a path, or a member of a body, stands for."""
+    stranger: Person
 
     @property
     def admin(self) -> Person:
         return self.city.admin
 
-    async def send(self, method: str, path: str, body: Any = None, **query: str) -> httpx.Response:
-        filled = re.sub(r"{(\w+)}", lambda match: self.known[match[1]], path)
-        url = filled + (f"?{urlencode(query, quote_via=quote, safe='')}" if query else "")
-        headers = {**HEADERS, **self.admin.headers}
+    async def send(
+        self, method: str, path: str, body: Any = None, who: Person | None = None, **query: str
+    ) -> httpx.Response:
+        url = self.url(path) + (f"?{urlencode(query, quote_via=quote, safe='')}" if query else "")
+        headers = {**HEADERS, **(who or self.admin).headers}
         return await self.service.http.request(method, url, headers=headers, json=body)
+
+    def stands_for(self, variable: str, path: str) -> str:
+        """An image is one of what comes before it in the path."""
+        return self.known["feedback_image" if variable == "image" and "{feedback}" in path else variable]
+
+    def url(self, path: str) -> str:
+        return re.sub(r"{(\w+)}", lambda match: self.stands_for(match[1], path), path)
 
 
 async def world(service: Service, number: int = 0) -> World:
@@ -64,14 +76,16 @@ async def world(service: Service, number: int = 0) -> World:
     await admin.patch(f"/webhooks/{webhook['id']}", {"enabled": True, "resume": "skip"})
     operation = await bordeaux.operation(report)
     await admin.post(f"/operations/{operation['id']}/assign", {"member": bordeaux.member_id})
-    return World(service, bordeaux, await known(service, bordeaux, report, operation, webhook, number))
+    stranger = await person(service.http, f"bob{number}@example.org")
+    things = await known(service, bordeaux, report, operation, webhook, number)
+    return World(service, bordeaux, {**things, "stranger": stranger.id}, stranger)
 
 
 async def known(
     service: Service, bordeaux: City, report: Any, operation: Any, webhook: Any, number: int
 ) -> dict[str, str]:
     admin, organization = bordeaux.admin, f"/organizations/{bordeaux.id}"
-    stranger = await person(service.http, f"bob{number}@example.org")
+    feedback = report["_links"]["feedback"]["iriTemplate"]["mapping"]["feedback"]
     plain = await person(service.http, f"eve{number}@example.org")
     member = await admin.post(f"{organization}/members", {"person": plain.id})
     category = await admin.post(f"{organization}/categories", {"name": "Lamps", "color": "#fc0", "icon": "fa-bug"})
@@ -79,16 +93,26 @@ async def known(
     replay = await admin.post(f"/webhooks/{webhook['id']}/replays", {"from": 1})
     activities = await admin.get("/businessactivities")
     places = await admin.get(f"{organization}/places")
+    partner = await city(await person(service.http, f"zoe{number}@example.org"), f"Lyon {number}")
+    await admin.post(f"{organization}/relationships", {"organization": partner.id})
+    pictured = await admin.post(f"/feedbacks/{feedback}/images", {"image": EXAMPLE})
+    illustrated = await admin.post(f"/operations/{operation['id']}/images", {"image": EXAMPLE})
+    await admin.patch(organization, {"logo": EXAMPLE})
+    await admin.patch(f"/people/{admin.id}", {"image": EXAMPLE})
     tokens = await admin.post(f"{organization}/tokens", {"name": "CMMS", "roles": []})
     return {
         "organization": bordeaux.id,
         "report": report["id"],
-        "feedback": report["_links"]["feedback"]["iriTemplate"]["mapping"]["feedback"],
+        "feedback": feedback,
+        "feedback_image": pictured["_links"]["image"]["iriTemplate"]["mapping"]["image"],
+        "image": illustrated["_links"]["image"]["iriTemplate"]["mapping"]["image"],
+        "relationship": partner.id,
+        "width": "64",
+        "height": "64",
         "operation": operation["id"],
         "webhook": webhook["id"],
         "member": member["id"],
         "person": admin.id,
-        "stranger": stranger.id,
         "category": category["id"],
         "event": events["_embedded"]["items"][0]["id"],
         "sequence": str(events["_embedded"]["items"][0]["sequence"]),
@@ -123,6 +147,7 @@ def body_of(path: str, operation: dict[str, Any], schemas: dict[str, Any], of: W
         **{name: of.known[name] for name, value in example.items() if name in of.known and is_id(value)},
         "person": of.known["stranger"],
         "member": of.city.member_id,
+        **({"organization": of.known["relationship"]} if path.endswith(TO_A_PARTNER) else {}),
         **BODIES.get(path, {}),
     }
     return {name: fitting.get(name, example[name]) if name in required else None for name in found["properties"]}
@@ -190,6 +215,8 @@ async def test_every_post_is_done(service: Service) -> None:
         body = body_of(path, operation, schemas, everything)
         answer = await everything.send("POST", path, body)
         done = [int(status) for status in operation["responses"] if status.startswith("2")]
+        if path.startswith("/feedbacks") and path.endswith("/transition"):
+            done = [409]  # the service takes feedback through its states by itself
         assert answer.status_code in done, f"{path}: {body} {answer.status_code} {answer.text}"
 
 
@@ -211,7 +238,10 @@ async def test_every_delete_is_done_though_it_says_that_its_empty_body_is_json(s
     assert len(routes) >= 5
     for number, (path, _) in enumerate(routes):
         everything = await world(service, number)
-        answer = await everything.send("DELETE", path)
+        who = everything.admin
+        if path == "/people/{person}":  # an organization's last admin stays
+            who, everything.known["person"] = everything.stranger, everything.stranger.id
+        answer = await everything.send("DELETE", path, who=who)
         assert (answer.status_code, answer.content) == (204, b""), f"{path}: {answer.text}"
 
 

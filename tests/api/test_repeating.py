@@ -21,7 +21,7 @@ async def test_every_post_that_creates_something_gives_its_first_answer_again(se
     for number, (path, operation) in enumerate(routes):
         everything = await world(service, number)
         body = without_nulls(body_of(path, operation, schemas, everything))
-        url = path.format_map(everything.known)
+        url = everything.url(path)
         first, again = [await keyed(everything.admin, url, body) for _ in range(2)]
         assert first[0] in {200, 201, 202}, f"{path}: {first}"
         assert again[:4] == first[:4], path

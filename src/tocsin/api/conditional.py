@@ -26,6 +26,7 @@ VERBS: Final = frozenset({"assign", "secret", "state", "transition", "workflow"}
 """Last segments of paths that change the resource before them."""
 UNKEYED: Final = frozenset(
     {
+        "/feedbacks/{feedback}/workflow/transition",
         "/security/login",
         "/security/password/change-request",
         "/security/password/change/{token}",

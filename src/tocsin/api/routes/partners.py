@@ -9,7 +9,7 @@ from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, answers
 from tocsin.api.parameters import Geo, Id, KnownCaller, Pages, Tocsin
 
-router = APIRouter(prefix="/organizations/{organization}", tags=["partners"], route_class=JsonRoute)
+router = APIRouter(prefix="/organizations/{organization}", route_class=JsonRoute)
 
 Search = Annotated[str | None, Query(max_length=255)]
 RELATIONSHIPS = "/relationships"
@@ -24,7 +24,9 @@ class DelegateData(Input):
     organization: Id
 
 
-@router.get(RELATIONSHIPS, summary="List partners", responses=answers(name="Organization", page=True))
+@router.get(
+    RELATIONSHIPS, summary="List partners", tags=["relationships"], responses=answers(name="Organization", page=True)
+)
 async def list_partners(
     request: Request,
     tocsin: Tocsin,
@@ -48,6 +50,7 @@ async def list_partners(
 @router.post(
     RELATIONSHIPS,
     summary="Name an organization a partner: reports may be delegated to it",
+    tags=["relationships"],
     responses=answers(name="Organization", errors=STATE_ERRORS),
 )
 async def add_partner(
@@ -61,6 +64,7 @@ async def add_partner(
     RELATIONSHIPS + "/{relationship}",
     status_code=204,
     summary="End a partnership; what was delegated stays so",
+    tags=["relationships"],
     responses=answers(204, errors=(401, 403, 404)),
 )
 async def remove_partner(tocsin: Tocsin, caller: KnownCaller, organization: str, relationship: str) -> Response:
@@ -71,6 +75,7 @@ async def remove_partner(tocsin: Tocsin, caller: KnownCaller, organization: str,
 @router.post(
     "/delegates",
     summary="Delegate a report to a partner: both hold it from then on",
+    tags=["delegation"],
     responses=answers(name="Report", errors=STATE_ERRORS),
 )
 async def delegate_report(
