@@ -52,12 +52,12 @@ class World:
     def admin(self) -> Person:
         return self.city.admin
 
-    async def send(
-        self, method: str, path: str, body: Any = None, who: Person | None = None, **query: str
-    ) -> httpx.Response:
+    async def send(self, method: str, path: str, body: Any = None, **query: str) -> httpx.Response:
+        return await self.send_as(self.admin, method, path, body, **query)
+
+    async def send_as(self, who: Person, method: str, path: str, body: Any = None, **query: str) -> httpx.Response:
         url = self.url(path) + (f"?{urlencode(query, quote_via=quote, safe='')}" if query else "")
-        headers = {**HEADERS, **(who or self.admin).headers}
-        return await self.service.http.request(method, url, headers=headers, json=body)
+        return await self.service.http.request(method, url, headers={**HEADERS, **who.headers}, json=body)
 
     def stands_for(self, variable: str, path: str) -> str:
         """An image is one of what comes before it in the path."""
@@ -241,7 +241,7 @@ async def test_every_delete_is_done_though_it_says_that_its_empty_body_is_json(s
         who = everything.admin
         if path == "/people/{person}":  # an organization's last admin stays
             who, everything.known["person"] = everything.stranger, everything.stranger.id
-        answer = await everything.send("DELETE", path, who=who)
+        answer = await everything.send_as(who, "DELETE", path)
         assert (answer.status_code, answer.content) == (204, b""), f"{path}: {answer.text}"
 
 
