@@ -132,6 +132,8 @@ class VirtualStorage(SqliteLog):
     async def read(self) -> AsyncIterator[SqliteReading]:
         yield SqliteReading(self._channel, lambda _: None)
 
+    look = read
+
     async def write(self, change: Callable[[Writing], Awaitable[T]]) -> T:
         """Nothing comes between: no statement of it waits for anything."""
         writing = SqliteWriting(self._channel, self._clock, self._writes)

@@ -147,7 +147,7 @@ class Authentication:
         if credential.startswith(TOKEN_PREFIX):
             return await self._machine(credential)
         session = (await self._present()).check(credential, self._seconds())
-        async with self._context.storage.read() as tx:
+        async with self._context.storage.look() as tx:
             found = await organizations.caller_roles(tx, session.person_id)
         if found is None:
             raise Unauthenticated("The token's person is no more.")
@@ -157,7 +157,7 @@ class Authentication:
         return Caller(person_id=session.person_id, roles=roles)
 
     async def _machine(self, credential: str) -> Caller:
-        async with self._context.storage.read() as tx:
+        async with self._context.storage.look() as tx:
             token = await organizations.token_by_hash(tx, digest(credential))
         if token is None:
             raise Unauthenticated("The token is not one of ours.")

@@ -78,26 +78,27 @@ class Reports:
         transition = named(ReportTransition, name)
 
         async def change(tx: Writing) -> Report:
-            if transition is ReportTransition.ACCEPT:
-                await self._lock_family(tx, caller, report_id)
-            report = await seen(tx, caller, report_id, lock=True)
+            accepting = transition is ReportTransition.ACCEPT
+            family = await self._lock_family(tx, caller, report_id) if accepting else ()
+            report = next((one for one in family if one.id == report_id), None)
+            if report is None:
+                report = await seen(tx, caller, report_id, lock=True)
             caller.require(Permission.EDIT_REPORTS, *report.holders)
             changes = Changes(self._context)
             now = self._context.clock.now()
             entered = await self._enter(tx, report, transition, now, changes)
-            if transition is ReportTransition.ACCEPT:
-                for sibling in siblings_to_refuse(entered, await stored.reports_of(tx, entered.feedback_id)):
-                    await self._enter(tx, sibling, ReportTransition.REFUSE, now, changes)
+            for sibling in siblings_to_refuse(entered, family):
+                await self._enter(tx, sibling, ReportTransition.REFUSE, now, changes)
             await changes.append(tx)
             return entered
 
         return await self._context.storage.write(change)
 
-    async def _lock_family(self, tx: Writing, caller: Caller, report_id: str) -> None:
-        """First to accept wins: of two that accept at once, the second sees what the first did."""
+    async def _lock_family(self, tx: Writing, caller: Caller, report_id: str) -> tuple[Report, ...]:
+        """Every report of the feedback. First to accept wins: of two at once, the second sees what the first did."""
         report = await seen(tx, caller, report_id)
         await stored.lock_feedback(tx, report.feedback_id)
-        await stored.reports_of(tx, report.feedback_id)
+        return await stored.reports_of(tx, report.feedback_id)
 
     async def _enter(
         self, tx: Writing, report: Report, transition: ReportTransition, now: int, changes: Changes

@@ -60,6 +60,10 @@ class Storage(Protocol):
 
     def read(self) -> AbstractAsyncContextManager[Reading]: ...
 
+    def look(self) -> AbstractAsyncContextManager[Reading]:
+        """As `read`, for a single statement: what it sees is consistent without a transaction around it."""
+        ...
+
     async def write(self, change: Callable[[Writing], Awaitable[T]]) -> T:
         """Run `change` in a transaction and commit; again if the database rolled it back for a deadlock.
 

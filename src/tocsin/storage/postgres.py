@@ -216,6 +216,14 @@ class PostgresStorage(PostgresLog):
         async with self.snapshot() as connection:
             yield PostgresReading(connection)
 
+    def look(self) -> AbstractAsyncContextManager[Reading]:
+        return units.read(self._look)
+
+    @contextlib.asynccontextmanager
+    async def _look(self) -> AsyncIterator[Reading]:
+        async with self.connection() as connection:
+            yield PostgresReading(connection)
+
     async def transaction(self, change: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `change` and commit; again where it is rolled back for the sake of others."""
         for tried in range(1, TRIES + 1):

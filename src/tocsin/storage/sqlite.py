@@ -223,6 +223,8 @@ class SqliteStorage(SqliteLog):
     def read(self) -> AbstractAsyncContextManager[Reading]:
         return units.read(self._read)
 
+    look = read
+
     @contextlib.asynccontextmanager
     async def _read(self) -> AsyncIterator[Reading]:
         channel = await self._free.get()
