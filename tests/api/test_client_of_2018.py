@@ -34,6 +34,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/feedbacks/{feedback}/workflow/transition": {"transition": "publish"},
 }
 """Members that must be like this; else the description's example is sent."""
+EVERYWHERE = ""
 TO_A_PARTNER = ("/relationships", "/delegates")
 RECEIVER = "http://127.0.0.1:65001/nobody-listens"
 
@@ -67,7 +68,8 @@ class World:
         return re.sub(r"{(\w+)}", lambda match: self.stands_for(match[1], path), path)
 
 
-async def world(service: Service, number: int = 0) -> World:
+async def world(service: Service, number: int = 0, path: str = EVERYWHERE) -> World:
+    """`path`: what it is for. What only images or partners need is made only for those."""
     admin = await person(service.http, f"ada{number}@example.org" if number else "ada@example.org")
     bordeaux = await city(admin, f"Bordeaux {number}")
     webhook = await bordeaux.webhook("reportCreated", RECEIVER, signature="v1a")
@@ -78,7 +80,30 @@ async def world(service: Service, number: int = 0) -> World:
     await admin.post(f"/operations/{operation['id']}/assign", {"member": bordeaux.member_id})
     stranger = await person(service.http, f"bob{number}@example.org")
     things = await known(service, bordeaux, report, operation, webhook, number)
+    if "image" in path or path == EVERYWHERE:
+        things |= await pictured(admin, things)
+    if path.endswith(("{relationship}", *TO_A_PARTNER)) or path == EVERYWHERE:
+        things["relationship"] = await partner_of(service, bordeaux, number)
     return World(service, bordeaux, {**things, "stranger": stranger.id}, stranger)
+
+
+async def pictured(admin: Person, things: dict[str, str]) -> dict[str, str]:
+    feedback = await admin.post(f"/feedbacks/{things['feedback']}/images", {"image": EXAMPLE})
+    operation = await admin.post(f"/operations/{things['operation']}/images", {"image": EXAMPLE})
+    await admin.patch(f"/organizations/{things['organization']}", {"logo": EXAMPLE})
+    await admin.patch(f"/people/{admin.id}", {"image": EXAMPLE})
+    return {
+        "feedback_image": feedback["_links"]["image"]["iriTemplate"]["mapping"]["image"],
+        "image": operation["_links"]["image"]["iriTemplate"]["mapping"]["image"],
+        "width": "64",
+        "height": "64",
+    }
+
+
+async def partner_of(service: Service, bordeaux: City, number: int) -> str:
+    partner = await city(await person(service.http, f"zoe{number}@example.org"), f"Lyon {number}")
+    await bordeaux.admin.post(f"/organizations/{bordeaux.id}/relationships", {"organization": partner.id})
+    return partner.id
 
 
 async def known(
@@ -93,22 +118,11 @@ async def known(
     replay = await admin.post(f"/webhooks/{webhook['id']}/replays", {"from": 1})
     activities = await admin.get("/businessactivities")
     places = await admin.get(f"{organization}/places")
-    partner = await city(await person(service.http, f"zoe{number}@example.org"), f"Lyon {number}")
-    await admin.post(f"{organization}/relationships", {"organization": partner.id})
-    pictured = await admin.post(f"/feedbacks/{feedback}/images", {"image": EXAMPLE})
-    illustrated = await admin.post(f"/operations/{operation['id']}/images", {"image": EXAMPLE})
-    await admin.patch(organization, {"logo": EXAMPLE})
-    await admin.patch(f"/people/{admin.id}", {"image": EXAMPLE})
     tokens = await admin.post(f"{organization}/tokens", {"name": "CMMS", "roles": []})
     return {
         "organization": bordeaux.id,
         "report": report["id"],
         "feedback": feedback,
-        "feedback_image": pictured["_links"]["image"]["iriTemplate"]["mapping"]["image"],
-        "image": illustrated["_links"]["image"]["iriTemplate"]["mapping"]["image"],
-        "relationship": partner.id,
-        "width": "64",
-        "height": "64",
         "operation": operation["id"],
         "webhook": webhook["id"],
         "member": member["id"],
@@ -209,7 +223,7 @@ async def test_every_post_is_done(service: Service) -> None:
     routes = await described(service, "post")
     assert len(routes) > 15
     for number, (path, operation) in enumerate(routes):
-        everything = await world(service, number)
+        everything = await world(service, number, path)
         if path == "/security/password/change/{token}":
             everything.known["token"] = await link(service, everything.admin)
         body = body_of(path, operation, schemas, everything)
@@ -237,7 +251,7 @@ async def test_every_delete_is_done_though_it_says_that_its_empty_body_is_json(s
     routes = await described(service, "delete")
     assert len(routes) >= 5
     for number, (path, _) in enumerate(routes):
-        everything = await world(service, number)
+        everything = await world(service, number, path)
         who = everything.admin
         if path == "/people/{person}":  # an organization's last admin stays
             who, everything.known["person"] = everything.stranger, everything.stranger.id

@@ -19,7 +19,7 @@ async def test_every_post_that_creates_something_gives_its_first_answer_again(se
     routes = [(path, operation) for path, operation in await described(service, "post") if takes_key("POST", path)]
     assert len(routes) > 12
     for number, (path, operation) in enumerate(routes):
-        everything = await world(service, number)
+        everything = await world(service, number, path)
         body = without_nulls(body_of(path, operation, schemas, everything))
         url = everything.url(path)
         first, again = [await keyed(everything.admin, url, body) for _ in range(2)]
