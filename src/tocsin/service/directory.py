@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement
-
 from tocsin.domain import geometry
 from tocsin.domain.errors import Forbidden, NotFound
 from tocsin.domain.page import Page, Paging
-from tocsin.domain.resources import BusinessActivity, Category, Place, Point
+from tocsin.domain.resources import BusinessActivity, Category, Place
 from tocsin.domain.roles import Permission
+from tocsin.domain.wanted import OrganizationsWanted, PlacesWanted
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.storage import organizations, places
+from tocsin.storage.collections import search
+from tocsin.storage.directory_lists import activities_of, organizations_are, places_are
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import categories as categories_table
-from tocsin.storage.schema import places as places_table
 
 SEEDED: Final = tuple(
     BusinessActivity(f"0190b6a0-0000-7000-8000-{number:012d}", name, alternate_name)
@@ -49,9 +49,14 @@ class Directory:
 
         await self._context.storage.write(insert)
 
-    async def business_activities(self) -> Sequence[BusinessActivity]:
+    async def business_activities(self, of: OrganizationsWanted | None = None) -> Sequence[BusinessActivity]:
+        """All of them, or those of the organizations that are wanted."""
         async with self._context.storage.read() as tx:
-            return await places.activities(tx)
+            found = await places.activities(tx)
+            if of is None or of == OrganizationsWanted():
+                return found
+            wanted = await activities_of(tx, of)
+            return [one for one in found if one.id in wanted]
 
     async def business_activity(self, activity_id: str) -> BusinessActivity:
         async with self._context.storage.read() as tx:
@@ -88,13 +93,11 @@ class Directory:
         return await self._context.storage.write(change)
 
     async def categories(
-        self, organization_id: str | None, wanted: dict[str, str | None], paging: Paging
+        self, of: OrganizationsWanted, wanted: dict[str, str | None], paging: Paging
     ) -> Page[Category]:
-        conditions: list[ColumnElement[bool]] = []
-        if organization_id is not None:
-            conditions.append(categories_table.c.organization_id == organization_id)
         async with self._context.storage.read() as tx:
-            return await places.categories_page(tx, conditions, wanted, paging)
+            conditions = await organizations_are(tx, categories_table.c.organization_id, of)
+            return await places.categories_page(tx, [*conditions, *search(categories_table, wanted)], paging)
 
     # Places
 
@@ -134,24 +137,9 @@ class Directory:
             raise NotFound("There is no such place.")
         return found
 
-    async def places(
-        self,
-        organization_id: str | None,
-        parents: Sequence[str],
-        at: Point | None,
-        wanted: dict[str, str | None],
-        paging: Paging,
-    ) -> Page[Place]:
-        conditions: list[ColumnElement[bool]] = []
-        if organization_id is not None:
-            conditions.append(places_table.c.organization_id == organization_id)
-        if parents:
-            conditions.append(places_table.c.contained_in_place_id.in_(parents))
+    async def places(self, wanted: PlacesWanted, paging: Paging) -> Page[Place]:
         async with self._context.storage.read() as tx:
-            if at is not None:
-                around = await places.containing(tx, at)
-                conditions.append(places_table.c.id.in_({place.id for place, _ in around}))
-            return await places.places_page(tx, conditions, wanted, paging)
+            return await places.places_page(tx, await places_are(tx, wanted), paging)
 
     async def require_organization(self, organization_id: str) -> None:
         """Raises NotFound."""

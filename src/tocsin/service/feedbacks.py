@@ -1,10 +1,7 @@
 """Feedback: posted, matched to organizations, and delivered as reports, in one transaction."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-
-from sqlalchemy import ColumnElement, or_, true
 
 from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
@@ -13,14 +10,15 @@ from tocsin.domain.matching import Candidate, Match, match
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Feedback, Point, Progression, Report
 from tocsin.domain.roles import Permission, allows
+from tocsin.domain.wanted import FeedbackWanted
 from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
 from tocsin.storage import places
 from tocsin.storage import reports as stored
+from tocsin.storage.feedback_lists import Viewer, feedback_for
 from tocsin.storage.interface import Reading, Writing
-from tocsin.storage.schema import feedbacks as table
 
 MATCHES_MAX: Final = 100
 """Organizations that one feedback may reach."""
@@ -91,7 +89,7 @@ class Feedbacks:
                 description=feedback.description,
                 category_id=feedback.category_id,
             )
-            await stored.insert_report(tx, report)
+            await stored.insert_report(tx, report, feedback)
             representation = encode(self._context.hal.report(report))
             changes.add(Event.REPORT_CREATED, report.id, representation, [organization_id])
         await changes.append(tx)
@@ -104,22 +102,11 @@ class Feedbacks:
                 raise NotFound("There is no such feedback.")
             return feedback
 
-    async def page(
-        self,
-        caller: Caller | None,
-        states: Sequence[str],
-        public: Sequence[bool],
-        category_id: str | None,
-        organization_id: str | None,
-        paging: Paging,
-    ) -> Page[Feedback]:
-        conditions = [table.c.state.in_(states), table.c.public.in_(public), _visible_to(caller)]
-        if category_id is not None:
-            conditions.append(table.c.category_id == category_id)
-        if organization_id is not None:
-            conditions.append(stored.held_by([organization_id]))
+    async def page(self, caller: Caller | None, wanted: FeedbackWanted, paging: Paging) -> Page[Feedback]:
+        """What the caller may see of it."""
+        viewer = Viewer() if caller is None else Viewer(caller.person_id, tuple(caller.roles))
         async with self._context.storage.read() as tx:
-            return await stored.feedbacks_page(tx, conditions, paging)
+            return await stored.feedbacks_page(tx, await feedback_for(tx, viewer, wanted), paging)
 
 
 def _agent_of(caller: Caller) -> str:
@@ -152,10 +139,3 @@ async def _visible(tx: Reading, caller: Caller | None, feedback: Feedback) -> bo
     if caller is None:
         return False
     return caller.person_id == feedback.reporter_id or caller.belongs(*await stored.holders(tx, feedback.id))
-
-
-def _visible_to(caller: Caller | None) -> ColumnElement[bool]:
-    if caller is None:
-        return table.c.public == true()
-    own = stored.held_by(tuple(caller.roles))
-    return or_(table.c.public == true(), table.c.reporter_id == caller.person_id, own)

@@ -1,10 +1,7 @@
 """Operations: created, given to somebody, worked on, removed. A report's counters and updatedAt move with them."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-
-from sqlalchemy import ColumnElement, or_, select
 
 from tocsin.domain.changes import counted, operation_given_to, operation_in
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
@@ -14,6 +11,7 @@ from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Operation, Report
 from tocsin.domain.roles import Permission, assignable
 from tocsin.domain.states import OperationState, OperationTransition
+from tocsin.domain.wanted import OperationsWanted
 from tocsin.hal.encoding import encode
 from tocsin.service import reports
 from tocsin.service.caller import Caller
@@ -22,8 +20,7 @@ from tocsin.service.events import Changes
 from tocsin.storage import organizations
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
-from tocsin.storage.schema import operations as table
-from tocsin.storage.schema import reports as reports_table
+from tocsin.storage.lists import operations_of, operations_of_report
 
 
 class Operations:
@@ -36,33 +33,19 @@ class Operations:
             return operation
 
     async def of_report(
-        self, caller: Caller, report_id: str, states: Sequence[str], wanted: dict[str, str | None], paging: Paging
+        self, caller: Caller, report_id: str, wanted: OperationsWanted, paging: Paging
     ) -> Page[Operation]:
         async with self._context.storage.read() as tx:
             await reports.seen(tx, caller, report_id)
-            return await stored.operations_page(tx, [table.c.report_id == report_id, *_in(states)], wanted, paging)
+            return await stored.operations_page(tx, operations_of_report(report_id, wanted), paging)
 
     async def of_organization(
-        self,
-        caller: Caller,
-        organization_id: str,
-        *,
-        states: Sequence[str],
-        updated_after: int | None,
-        wanted: dict[str, str | None],
-        paging: Paging,
+        self, caller: Caller, organization_id: str, wanted: OperationsWanted, paging: Paging
     ) -> Page[Operation]:
         """Those of the organization's own reports, and of the ones delegated to it."""
         caller.require_sight(organization_id)
-        delegated = select(reports_table.c.id).where(reports_table.c.delegated_to == organization_id)
-        conditions = [
-            or_(table.c.organization_id == organization_id, table.c.report_id.in_(delegated)),
-            *_in(states),
-        ]
-        if updated_after is not None:
-            conditions.append(table.c.updated_at >= updated_after)
         async with self._context.storage.read() as tx:
-            return await stored.operations_page(tx, conditions, wanted, paging)
+            return await stored.operations_page(tx, operations_of(organization_id, wanted), paging)
 
     async def create(self, caller: Caller, report_id: str, members: dict[str, Any]) -> Operation:
         """Raises Invalid, path `report`, for a report unknown to the caller; Conflict for one that is settled."""
@@ -167,10 +150,6 @@ class Operations:
         representation = encode(self._context.hal.operation(operation))
         changes.add(event, operation.id, representation, reports.parties(report))
         await changes.append(tx)
-
-
-def _in(states: Sequence[str]) -> list[ColumnElement[bool]]:
-    return [table.c.state.in_(states)] if states else []
 
 
 async def _seen(tx: Reading, caller: Caller, operation_id: str, *, lock: bool = False) -> tuple[Operation, Report]:

@@ -93,10 +93,8 @@ async def insert(tx: Writing, one: Organization) -> None:
         await tx.insert(heads, {"organization_id": one.id, "event": event.value})
 
 
-async def organizations_page(
-    tx: Reading, conditions: list[ColumnElement[bool]], wanted: dict[str, str | None], paging: Paging
-) -> Page[Organization]:
-    return await page(tx, organizations, [*conditions, *search(organizations, wanted)], paging, organization)
+async def organizations_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Organization]:
+    return await page(tx, organizations, conditions, paging, organization)
 
 
 async def caller_roles(tx: Reading, person_id: str) -> tuple[int, dict[str, frozenset[str]]] | None:

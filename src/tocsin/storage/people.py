@@ -9,7 +9,7 @@ from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Person
 from tocsin.storage.collections import page, search
 from tocsin.storage.interface import Reading, Row, Writing
-from tocsin.storage.schema import feedbacks, members, people, reports
+from tocsin.storage.schema import members, people, reports
 from tocsin.storage.statements import Query
 
 _FIRST_MEMBERSHIP = (
@@ -76,19 +76,10 @@ async def set_password(tx: Writing, person_id: str, password_hash: str, at: int)
 
 def visible_to(person_id: str | None, organization_ids: Sequence[str]) -> ColumnElement[bool]:
     """Oneself, fellow members, and whoever an organization of the caller's holds a report of."""
-    fellows = select(members.c.person_id).where(members.c.organization_id.in_(organization_ids))
-    reporters = (
-        select(feedbacks.c.reporter_id)
-        .join(reports, reports.c.feedback_id == feedbacks.c.id)
-        .where(
-            or_(
-                reports.c.organization_id.in_(organization_ids),
-                reports.c.delegated_to.in_(organization_ids),
-                reports.c.delegated_from.in_(organization_ids),
-            )
-        )
-    )
-    return or_(people.c.id == person_id, people.c.id.in_(fellows), people.c.id.in_(reporters))
+    holders = (reports.c.organization_id, reports.c.delegated_to, reports.c.delegated_from)
+    known = [select(members.c.person_id).where(members.c.organization_id.in_(organization_ids))]
+    known += [select(reports.c.reporter_id).where(holder.in_(organization_ids)) for holder in holders]
+    return or_(people.c.id == person_id, *(people.c.id.in_(one) for one in known))
 
 
 async def sees(tx: Reading, wanted_id: str, person_id: str | None, organization_ids: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, bindparam, select, update
 from tocsin.domain import geometry
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import BusinessActivity, Category, Place, Point
-from tocsin.storage.collections import page, search
+from tocsin.storage.collections import page
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import business_activities, categories, organizations, places
 from tocsin.storage.statements import Query
@@ -49,7 +49,7 @@ def place(row: Row) -> Place:
         organization_id=row["organization_id"],
         name=row["name"],
         branch_code=row["branch_code"],
-        rings=_rings(row["rings"]),
+        rings=rings(row["rings"]),
         elevation=row["elevation"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
@@ -57,7 +57,7 @@ def place(row: Row) -> Place:
     )
 
 
-def _rings(text: str) -> geometry.Rings:
+def rings(text: str) -> geometry.Rings:
     return tuple(tuple((longitude, latitude) for longitude, latitude in ring) for ring in json.loads(text))
 
 
@@ -114,10 +114,8 @@ async def insert_category(tx: Writing, one: Category) -> None:
     )
 
 
-async def categories_page(
-    tx: Reading, conditions: list[ColumnElement[bool]], wanted: dict[str, str | None], paging: Paging
-) -> Page[Category]:
-    return await page(tx, categories, [*conditions, *search(categories, wanted)], paging, category)
+async def categories_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Category]:
+    return await page(tx, categories, conditions, paging, category)
 
 
 # Places
@@ -168,10 +166,8 @@ async def set_parent(tx: Writing, place_ids: Iterable[str], parent_id: str) -> N
     await tx.execute(statement)
 
 
-async def places_page(
-    tx: Reading, conditions: list[ColumnElement[bool]], wanted: dict[str, str | None], paging: Paging
-) -> Page[Place]:
-    return await page(tx, places, [*conditions, *search(places, wanted)], paging, place)
+async def places_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Place]:
+    return await page(tx, places, conditions, paging, place)
 
 
 async def containing(tx: Reading, point: Point) -> list[tuple[Place, str | None]]:

@@ -4,13 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select
+from sqlalchemy import bindparam, delete, func, select
 
-from tocsin.domain import geometry
+from tocsin.domain.cells import cell_of
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Feedback, Operation, Point, Progression, Report
 from tocsin.domain.states import FeedbackState, OperationState, ReportState
-from tocsin.storage.collections import checkpoints, checkpoints_text, page, search
+from tocsin.storage.collections import Branch, checkpoints, checkpoints_text, page_of
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import feedbacks, operations, reports
 from tocsin.storage.statements import Query
@@ -88,6 +88,7 @@ async def insert_feedback(tx: Writing, one: Feedback) -> None:
             "latitude": one.point.latitude,
             "longitude": one.point.longitude,
             "elevation": one.elevation,
+            "cell": cell_of(one.point),
             "checkpoints": checkpoints_text(one.checkpoints),
             "created_at": one.created_at,
         },
@@ -100,31 +101,8 @@ async def holders(tx: Reading, feedback_id: str) -> set[str]:
     return {one for row in rows for one in (row["organization_id"], row["delegated_to"], row["delegated_from"]) if one}
 
 
-def held_by(organization_ids: Sequence[str]) -> ColumnElement[bool]:
-    """Feedback of which one of the organizations holds a report."""
-    return feedbacks.c.id.in_(
-        select(reports.c.feedback_id).where(
-            or_(
-                reports.c.organization_id.in_(organization_ids),
-                reports.c.delegated_to.in_(organization_ids),
-                reports.c.delegated_from.in_(organization_ids),
-            )
-        )
-    )
-
-
-async def feedbacks_inside(tx: Reading, rings: geometry.Rings) -> list[str]:
-    """The ids of feedback inside a polygon: its bounding box chooses candidates, its shape decides."""
-    west, south, east, north = geometry.bounds(rings)
-    statement = select(feedbacks.c.id, feedbacks.c.latitude, feedbacks.c.longitude).where(
-        feedbacks.c.longitude.between(west, east), feedbacks.c.latitude.between(south, north)
-    )
-    rows = await tx.rows(statement)
-    return [row["id"] for row in rows if geometry.contains(rings, Point(row["latitude"], row["longitude"]))]
-
-
-async def feedbacks_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Feedback]:
-    found = await page(tx, feedbacks, conditions, paging, lambda row: feedback(row, Progression(0, 0)))
+async def feedbacks_page(tx: Reading, branches: Sequence[Branch], paging: Paging) -> Page[Feedback]:
+    found = await page_of(tx, feedbacks, branches, paging, lambda row: feedback(row, Progression(0, 0)))
     ids = [one.id for one in found.items]
     counts = (
         select(
@@ -176,7 +154,7 @@ async def reports_of(tx: Reading, feedback_id: str) -> tuple[Report, ...]:
     return tuple(report(row) for row in await tx.rows(_OF_FEEDBACK, feedback_id=feedback_id))
 
 
-async def insert_report(tx: Writing, one: Report) -> None:
+async def insert_report(tx: Writing, one: Report, of: Feedback) -> None:
     await tx.insert(
         reports,
         {
@@ -188,6 +166,9 @@ async def insert_report(tx: Writing, one: Report) -> None:
             "category_id": one.category_id,
             "priority": one.priority,
             "tags": json.dumps(one.tags),
+            "cell": cell_of(of.point),
+            "public": of.public,
+            "reporter_id": of.reporter_id,
             "created_at": one.created_at,
         },
     )
@@ -221,8 +202,8 @@ def _changing(one: Report) -> dict[str, object]:
     }
 
 
-async def reports_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Report]:
-    return await page(tx, reports, conditions, paging, report)
+async def reports_page(tx: Reading, branches: Sequence[Branch], paging: Paging) -> Page[Report]:
+    return await page_of(tx, reports, branches, paging, report)
 
 
 # Operations
@@ -288,7 +269,5 @@ async def remove_operation(tx: Writing, operation_id: str) -> None:
     await tx.execute(_REMOVE_OPERATION, id=operation_id)
 
 
-async def operations_page(
-    tx: Reading, conditions: list[ColumnElement[bool]], wanted: dict[str, str | None], paging: Paging
-) -> Page[Operation]:
-    return await page(tx, operations, [*conditions, *search(operations, wanted)], paging, operation)
+async def operations_page(tx: Reading, branches: Sequence[Branch], paging: Paging) -> Page[Operation]:
+    return await page_of(tx, operations, branches, paging, operation)

@@ -2,23 +2,22 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictFloat, StrictInt, StringConstraints
 
 from tocsin.api.answer import answer, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import WRITE_ERRORS, answers
-from tocsin.api.parameters import AnyCaller, Geo, Id, KnownCaller, Pages, Text255, Tocsin
+from tocsin.api.filters import ActivityHolders, CategorySearch, Organizations, OrganizationsAround, Places
+from tocsin.api.parameters import AnyCaller, Id, KnownCaller, Pages, Text255, Tocsin
 from tocsin.domain import geometry
 from tocsin.domain.page import Page
 
 router = APIRouter(route_class=JsonRoute)
 
-Search = Annotated[str | None, Query(max_length=255)]
 Color = Annotated[str, StringConstraints(strict=True, pattern=r"^#([0-9a-fA-F]{3}){1,2}$", max_length=7)]
 Name = Annotated[Text255, Field(min_length=1)]
 PLACE_NAME_MAX_CHARACTERS = 254
-PARENTS_MAX = 100
 
 
 # Business activities
@@ -30,8 +29,11 @@ PARENTS_MAX = 100
     tags=["business activities"],
     responses=answers(name="BusinessActivity", page=True),
 )
-async def list_business_activities(request: Request, tocsin: Tocsin, _: KnownCaller, paging: Pages) -> Response:
-    everything = await tocsin.directory.business_activities()
+async def list_business_activities(
+    request: Request, tocsin: Tocsin, _: KnownCaller, paging: Pages, of: ActivityHolders
+) -> Response:
+    """By name; `order`, `after` and `before` say nothing of them, for they were not created."""
+    everything = await tocsin.directory.business_activities(of)
     part = everything[paging.offset : paging.offset + paging.limit]
     return page(request, tocsin.hal, Page(part, len(everything), paging), tocsin.hal.business_activity)
 
@@ -74,18 +76,6 @@ class CategoryData(CategoryPatch):
     icon: Name
 
 
-async def _category_search(
-    name: Annotated[Search, Query(alias="search[name]")] = None,
-    color: Annotated[Search, Query(alias="search[color]")] = None,
-    icon: Annotated[Search, Query(alias="search[icon]")] = None,
-    identification_number: Annotated[Search, Query(alias="search[identificationNumber]")] = None,
-) -> dict[str, str | None]:
-    return {"name": name, "color": color, "icon": icon, "identification_number": identification_number}
-
-
-CategorySearch = Annotated[dict[str, str | None], Depends(_category_search)]
-
-
 @router.get(
     "/categories", summary="List categories", tags=["categories"], responses=answers(name="Category", page=True)
 )
@@ -94,10 +84,10 @@ async def list_categories(
     tocsin: Tocsin,
     _: KnownCaller,
     paging: Pages,
+    of: Organizations,
     wanted: CategorySearch,
-    organization: Id | None = None,
 ) -> Response:
-    found = await tocsin.directory.categories(organization, wanted, paging)
+    found = await tocsin.directory.categories(of, wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.category)
 
 
@@ -108,10 +98,16 @@ async def list_categories(
     responses=answers(name="Category", page=True),
 )
 async def list_categories_of(
-    request: Request, tocsin: Tocsin, _: KnownCaller, paging: Pages, wanted: CategorySearch, organization: str
+    request: Request,
+    tocsin: Tocsin,
+    _: KnownCaller,
+    paging: Pages,
+    of: OrganizationsAround,
+    wanted: CategorySearch,
+    organization: str,
 ) -> Response:
     await tocsin.directory.require_organization(organization)
-    found = await tocsin.directory.categories(organization, wanted, paging)
+    found = await tocsin.directory.categories(of.of(organization), wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.category)
 
 
@@ -158,24 +154,6 @@ class PlaceData(Input):
     elevation: Annotated[StrictFloat | StrictInt, Field(ge=-10_000, le=8_000)] | None = None
 
 
-async def _place_filters(
-    name: Annotated[Search, Query(alias="search[name]")] = None,
-    branch_code: Annotated[Search, Query(alias="search[branchCode]")] = None,
-) -> dict[str, str | None]:
-    return {"name": name, "branch_code": branch_code}
-
-
-async def _parents(
-    parents: Annotated[list[Id], Query(alias="parents[]", max_length=PARENTS_MAX, default_factory=list)],
-    parent: Id | None = None,
-) -> list[str]:
-    return [*parents, *([parent] if parent is not None else [])]
-
-
-PlaceSearch = Annotated[dict[str, str | None], Depends(_place_filters)]
-Parents = Annotated[list[str], Depends(_parents)]
-
-
 @router.get(
     "/places", summary="List places", tags=["places"], responses=answers(name="Place", page=True, errors=(400,))
 )
@@ -184,12 +162,10 @@ async def list_places(
     tocsin: Tocsin,
     _: AnyCaller,
     paging: Pages,
-    parents: Parents,
-    geo: Geo,
-    wanted: PlaceSearch,
+    wanted: Places,
     organization: Id | None = None,
 ) -> Response:
-    found = await tocsin.directory.places(organization, parents, geo, wanted, paging)
+    found = await tocsin.directory.places(wanted if organization is None else wanted.of(organization), paging)
     return page(request, tocsin.hal, found, tocsin.hal.place)
 
 
@@ -204,13 +180,11 @@ async def list_places_of(
     tocsin: Tocsin,
     _: KnownCaller,
     paging: Pages,
-    parents: Parents,
-    geo: Geo,
-    wanted: PlaceSearch,
+    wanted: Places,
     organization: str,
 ) -> Response:
     await tocsin.directory.require_organization(organization)
-    found = await tocsin.directory.places(organization, parents, geo, wanted, paging)
+    found = await tocsin.directory.places(wanted.of(organization), paging)
     return page(request, tocsin.hal, found, tocsin.hal.place)
 
 

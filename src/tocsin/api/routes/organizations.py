@@ -2,20 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import EmailStr, Field
 
 from tocsin.api.answer import answer, no_content, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
-from tocsin.api.parameters import Geo, Id, KnownCaller, Moment, Pages, Text255, Tocsin
+from tocsin.api.filters import Organizations, OrganizationSearch, PeopleSearch
+from tocsin.api.parameters import Id, KnownCaller, Moment, Pages, Text255, Tocsin
 from tocsin.domain.roles import Role
 
 router = APIRouter(tags=["organizations"], route_class=JsonRoute)
 
 Address = Annotated[EmailStr, Field(max_length=255)]
 Name = Annotated[Text255, Field(min_length=1)]
-Search = Annotated[str | None, Query(max_length=255)]
 
 
 class OrganizationPatch(Input):
@@ -45,25 +45,16 @@ class TokenData(Input):
     expires_at: Moment | None = Field(None, alias="expiresAt")
 
 
-def _people(given: Search, family: Search, job: Search, username: Search, email: Search) -> dict[str, str | None]:
-    return {"given_name": given, "family_name": family, "job_title": job, "email": email or username}
-
-
 @router.get("/organizations", summary="List organizations", responses=answers(name="Organization", page=True))
 async def list_organizations(
     request: Request,
     tocsin: Tocsin,
     caller: KnownCaller,
     paging: Pages,
-    geo: Geo,
-    business_activity: Id | None = None,
-    organization: Id | None = None,
-    name: Annotated[Search, Query(alias="search[name]")] = None,
-    alternate_name: Annotated[Search, Query(alias="search[alternateName]")] = None,
-    description: Annotated[Search, Query(alias="search[description]")] = None,
+    of: Organizations,
+    wanted: OrganizationSearch,
 ) -> Response:
-    wanted = {"name": name, "alternate_name": alternate_name, "description": description}
-    found = await tocsin.organizations.page(wanted, business_activity, organization, geo, paging)
+    found = await tocsin.organizations.page(caller, of, wanted, paging)
     return page(
         request, tocsin.hal, found, lambda one: tocsin.hal.organization(one, full=caller.belongs(one.id)), vary=True
     )
@@ -112,14 +103,9 @@ async def list_members(
     caller: KnownCaller,
     organization: str,
     paging: Pages,
+    wanted: PeopleSearch,
     role: Role | None = None,
-    given: Annotated[Search, Query(alias="search[givenName]")] = None,
-    family: Annotated[Search, Query(alias="search[familyName]")] = None,
-    job: Annotated[Search, Query(alias="search[jobTitle]")] = None,
-    username: Annotated[Search, Query(alias="search[username]")] = None,
-    email: Annotated[Search, Query(alias="search[email]")] = None,
 ) -> Response:
-    wanted = _people(given, family, job, username, email)
     found = await tocsin.organizations.members(caller, organization, role, wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.member)
 

@@ -2,19 +2,19 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictBool, StringConstraints, model_validator
 
 from tocsin.api.answer import answer, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import WRITE_ERRORS, answers
+from tocsin.api.filters import PeopleSearch
 from tocsin.api.parameters import KnownCaller, Pages, Text255, Tocsin
 from tocsin.api.routes.security import Email
 
 router = APIRouter(prefix="/people", tags=["people"], route_class=JsonRoute)
 
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=50)]
-Search = Annotated[str | None, Query(max_length=255)]
 
 
 class PersonPatch(Input):
@@ -47,13 +47,8 @@ async def list_people(
     tocsin: Tocsin,
     caller: KnownCaller,
     paging: Pages,
-    given: Annotated[Search, Query(alias="search[givenName]")] = None,
-    family: Annotated[Search, Query(alias="search[familyName]")] = None,
-    job: Annotated[Search, Query(alias="search[jobTitle]")] = None,
-    username: Annotated[Search, Query(alias="search[username]")] = None,
-    email: Annotated[Search, Query(alias="search[email]")] = None,
+    wanted: PeopleSearch,
 ) -> Response:
-    wanted = {"given_name": given, "family_name": family, "job_title": job, "email": email or username}
     found = await tocsin.people.page(caller, wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.person)
 
