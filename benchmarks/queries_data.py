@@ -1,7 +1,7 @@
 """A database as `benchmarks.queries` wants it: many reports over many organizations, written in bulk.
 
 Rows are what the service itself would have stored. A tenth of the reports is the largest organization's; feedback comes
-in turns over two years, so that no organization's rows lie beside each other.
+in turns over two years, so that no organization's rows lie beside each other. The same numbers give the same database.
 """
 
 import asyncio
@@ -14,13 +14,10 @@ from typing import Any, Final
 
 import asyncpg
 
-from tocsin import app
 from tocsin.clock import SECOND
 from tocsin.domain.cells import cell_of
 from tocsin.domain.ids import uuid7
 from tocsin.domain.resources import Point
-from tocsin.settings import Settings
-from tocsin.storage import schema
 from tocsin.storage.migrate import is_sqlite, sqlite_path
 
 BATCH: Final = 20_000
@@ -29,242 +26,188 @@ CATEGORIES: Final = 10
 """Of each organization."""
 DISTRICTS: Final = 49
 """Of each organization, 7 by 7, inside one place that holds them all."""
+SIDE: Final = 0.7
+"""Of that place, in degrees."""
 BEGIN: Final = 1_672_531_200 * SECOND
 """2023-01-01."""
 SPAN: Final = 730 * 86_400 * SECOND
+MONTH: Final = 30 * 86_400 * SECOND
+LARGEST: Final = 0.1
+"""The largest organization's part of the reports."""
 PUBLIC: Final = 0.2
 OPERATIONS: Final = 0.3
 """For each report."""
-STATES: Final = (
-    ("NEW",) * 15 + ("ACCEPTED",) * 10 + ("ON_HOLD",) * 1 + ("IN_PROGRESS",) * 14 + ("REFUSED",) * 10 + ("CLOSED",) * 50
-)
-"""As a city has them: most are done."""
+STATES: Final = {"NEW": 15, "ACCEPTED": 10, "ON_HOLD": 1, "IN_PROGRESS": 14, "REFUSED": 10, "CLOSED": 50}
+"""As a city has them, in percent: most are done."""
 WORDS: Final = (
-    "lampe", "trottoir", "cassé", "éclairage", "École", "arbre", "rue", "devant", "le", "numéro", "la", "dépôt",
-    "sauvage", "poubelle", "pleine", "banc", "fuite", "d'eau", "graffiti", "mur", "panneau", "tombé", "nid", "de",
-    "poule", "ÉTEINTE", "depuis", "hier", "square", "Général", "allée", "feu", "rouge", "en", "panne", "côté",
-)  # fmt: skip
+    *("lampe", "trottoir", "cassé", "éclairage", "École", "arbre", "rue", "devant", "le", "numéro", "la", "dépôt"),
+    *("sauvage", "poubelle", "pleine", "banc", "fuite", "d'eau", "graffiti", "mur", "panneau", "tombé", "nid", "de"),
+    *("poule", "ÉTEINTE", "depuis", "hier", "square", "Général", "allée", "feu", "rouge", "en", "panne", "côté"),
+)
 RARE: Final = "coquelicot"
-"""A word in one report of a thousand."""
+"""In one text of a thousand."""
+ACTIVITY_ID: Final = "0190b6a0-0000-7000-8000-000000000001"
+
+Row = tuple[Any, ...]
+Rows = dict[str, list[Row]]
+
+COLUMNS: Final = {
+    table: tuple(names.split())
+    for table, names in {
+        "business_activities": "id name alternate_name metadata_schema",
+        "people": "id email email_folded password_changed_at given_name family_name created_at updated_at",
+        "organizations": "id name alternate_name business_activity_id created_at updated_at",
+        "members": "id organization_id person_id roles created_at",
+        "categories": "id organization_id name color icon identification_number created_at updated_at",
+        "places": "id organization_id name branch_code rings elevation contained_in_place_id west south east north"
+        " created_at updated_at",
+        "feedbacks": "id reporter_id state public description category_id metadata latitude longitude elevation"
+        " checkpoints created_at cell",
+        "reports": "id feedback_id organization_id state description identification_number tags category_id"
+        " operations_total checkpoints created_at updated_at cell public reporter_id",
+        "operations": "id report_id feedback_id organization_id operator_id state name description"
+        " identification_number checkpoints created_at updated_at",
+    }.items()
+}
+"""In the order in which rows refer to each other."""
 
 
-@dataclass(frozen=True)
-class Filled:
-    """What the queries ask for, of the largest organization."""
-
-    organization_id: str
-    admin_id: str
-    category_id: str
-    place_id: str
-    district_id: str
-    activity_id: str
-    report_id: str
-    latitude: float
-    longitude: float
-    reports: int
-
-
-@dataclass(frozen=True)
-class _Organization:
+@dataclass
+class Organization:
     id: str
     south: float
     west: float
     categories: Sequence[str]
     people: Sequence[str]
+    city_id: str
+    district_id: str
+    report_id: str = ""
+    """One of its reports that has an operation."""
 
 
-Row = tuple[Any, ...]
+class Maker:
+    """`organizations`: the first is the largest."""
 
-
-class _Maker:
     def __init__(self, reports: int, organizations: int) -> None:
-        self.chance = random.Random(7)
+        self._chance = random.Random(7)
         self.reports = reports
-        self.organizations = organizations
+        self.organizations = [self._organization(number) for number in range(organizations)]
 
-    def id(self, at: int) -> str:
-        return uuid7(at, self.chance.randbytes(10))
+    def batches(self) -> Iterator[Rows]:
+        yield self._directory()
+        for begin in range(0, self.reports, BATCH):
+            rows: Rows = {"feedbacks": [], "reports": [], "operations": []}
+            for number in range(begin, min(begin + BATCH, self.reports)):
+                self._report(rows, number)
+            yield rows
 
-    def text(self) -> str:
-        words = self.chance.choices(WORDS, k=self.chance.randint(6, 20))
-        if self.chance.random() < 0.001:
-            words.append(RARE)
-        return " ".join(words)
+    def _id(self, at: int) -> str:
+        return uuid7(at, self._chance.randbytes(10))
 
-
-def _square(west: float, south: float, side: float) -> str:
-    east, north = west + side, south + side
-    return json.dumps([[[west, south], [east, south], [east, north], [west, north], [west, south]]])
-
-
-def _directory(make: _Maker, activities: Sequence[str]) -> tuple[list[_Organization], dict[str, list[Row]]]:
-    """Everything but feedback, reports and operations."""
-    rows: dict[str, list[Row]] = {name: [] for name in ("people", "organizations", "members", "categories", "places")}
-    found = []
-    for number in range(make.organizations):
+    def _organization(self, number: int) -> Organization:
         at = BEGIN + number
-        one = make.id(at)
-        south, west = 40.0 + (number // 10) * 1.0, -5.0 + (number % 10) * 1.0
-        rows["organizations"].append((one, f"Ville {number}", "Mairie", activities[number % len(activities)], at, at))
-        people = [make.id(at) for _ in range(max(10, make.reports // make.organizations // 20))]
-        for index, person in enumerate(people):
-            email = f"p{index}@{number}.example.org"
-            rows["people"].append((person, email, email, at, f"Zoé {index}", "Lefèvre", at, at))
-        for person in people[:20]:
-            roles = json.dumps(["ORGANIZATION:ADMIN"] if person == people[0] else ["ORGANIZATION:OPERATOR"])
-            rows["members"].append((make.id(at), one, person, roles, at))
-        categories = [make.id(at) for _ in range(CATEGORIES)]
-        rows["categories"] += [
-            (c, one, f"Éclairage {i}", "#ffcc00", "fa-bug", f"C{i}", at, at) for i, c in enumerate(categories)
-        ]
-        city = make.id(at)
-        rows["places"].append(
-            (
-                city,
-                one,
-                "Ville",
-                "V",
-                _square(west, south, 0.7),
-                0.0,
-                None,
-                west,
-                south,
-                west + 0.7,
-                south + 0.7,
-                at,
-                at,
-            )
+        return Organization(
+            id=self._id(at),
+            south=40.0 + number // 10,
+            west=-5.0 + number % 10,
+            categories=[self._id(at) for _ in range(CATEGORIES)],
+            people=[self._id(at) for _ in range(500)],
+            city_id=self._id(at),
+            district_id=self._id(at),
         )
-        for d in range(DISTRICTS):
-            w, s = west + (d % 7) * 0.1, south + (d // 7) * 0.1
-            rows["places"].append(
-                (
-                    make.id(at),
-                    one,
-                    f"Quartier {d}",
-                    f"Q{d}",
-                    _square(w, s, 0.1),
-                    0.0,
-                    city,
-                    w,
-                    s,
-                    w + 0.1,
-                    s + 0.1,
-                    at,
-                    at,
-                )
-            )
-        found.append(_Organization(one, south, west, categories, people))
-    return found, rows
 
-
-COLUMNS: Final = {
-    "people": ("id", "email", "email_folded", "password_changed_at", "given_name", "family_name", "created_at", "updated_at"),
-    "organizations": ("id", "name", "alternate_name", "business_activity_id", "created_at", "updated_at"),
-    "members": ("id", "organization_id", "person_id", "roles", "created_at"),
-    "categories": ("id", "organization_id", "name", "color", "icon", "identification_number", "created_at", "updated_at"),
-    "places": (
-        "id", "organization_id", "name", "branch_code", "rings", "elevation", "contained_in_place_id",
-        "west", "south", "east", "north", "created_at", "updated_at",
-    ),
-    "feedbacks": (
-        "id", "reporter_id", "state", "public", "description", "category_id", "metadata", "latitude", "longitude",
-        "elevation", "checkpoints", "created_at", "cell",
-    ),
-    "reports": (
-        "id", "feedback_id", "organization_id", "state", "description", "identification_number", "tags", "category_id",
-        "operations_total", "checkpoints", "created_at", "updated_at", "cell", "public", "reporter_id",
-    ),
-    "operations": (
-        "id", "report_id", "feedback_id", "organization_id", "operator_id", "state", "name", "description",
-        "identification_number", "checkpoints", "created_at", "updated_at",
-    ),
-}  # fmt: skip
-
-
-def _stretch(make: _Maker, organizations: Sequence[_Organization], begin: int, count: int) -> dict[str, list[Row]]:
-    """Feedback with its report and perhaps an operation, one after the other in time."""
-    chance = make.chance
-    rows: dict[str, list[Row]] = {name: [] for name in ("feedbacks", "reports", "operations")}
-    for number in range(begin, begin + count):
-        at = BEGIN + SPAN * number // make.reports + chance.randrange(SECOND)
-        one = organizations[0 if chance.random() < 0.1 else chance.randrange(1, len(organizations))]
-        latitude, longitude = one.south + chance.random() * 0.7, one.west + chance.random() * 0.7
-        cell = cell_of(Point(latitude, longitude))
-        feedback, report, public = make.id(at), make.id(at), chance.random() < PUBLIC
-        reporter, category = chance.choice(one.people), chance.choice(one.categories)
-        text, state = make.text(), chance.choice(STATES)
-        delivered = json.dumps([["DELIVERED", at, one.id]])
-        rows["feedbacks"].append(
-            (
-                feedback,
-                reporter,
-                "DELIVERED",
-                public,
-                text,
-                category,
-                "{}",
-                latitude,
-                longitude,
-                0.0,
-                delivered,
-                at,
-                cell,
-            )
+    def _directory(self) -> Rows:
+        """Everything but feedback, reports and operations."""
+        names = ("business_activities", "people", "organizations", "members", "categories", "places")
+        rows: Rows = {name: [] for name in names}
+        rows["business_activities"].append(
+            (ACTIVITY_ID, "Buildings", "Bâtiments", '{"required": [], "properties": {}}')
         )
-        changed = at + chance.randrange(30 * 86_400 * SECOND)
+        for number, one in enumerate(self.organizations):
+            at = BEGIN + number
+            rows["organizations"].append(
+                (one.id, f"Ville {number}", "Mairie", ACTIVITY_ID if number % 2 else None, at, at)
+            )
+            for index, person in enumerate(one.people):
+                email = f"p{index}@{number}.example.org"
+                rows["people"].append((person, email, email, at, f"Zoé {index}", "Lefèvre", at, at))
+                roles = json.dumps(["ORGANIZATION:OPERATOR" if index else "ORGANIZATION:ADMIN"])
+                if index % 25 == 0:
+                    rows["members"].append((self._id(at), one.id, person, roles, at))
+            for index, category in enumerate(one.categories):
+                named = (f"Éclairage {index}", "#ffcc00", "fa-bug", f"C{index}")
+                rows["categories"].append((category, one.id, *named, at, at))
+            rows["places"] += self._places(one, at)
+        return rows
+
+    def _places(self, one: Organization, at: int) -> Iterator[Row]:
+        yield _place(one.city_id, one.id, None, (one.west, one.south, SIDE), at)
+        for number in range(DISTRICTS):
+            district = self._id(at) if number else one.district_id
+            corner = one.west + number % 7 * SIDE / 7, one.south + number // 7 * SIDE / 7
+            yield _place(district, one.id, one.city_id, (*corner, SIDE / 7), at)
+
+    def _report(self, rows: Rows, number: int) -> None:
+        """Feedback with its report and perhaps an operation."""
+        chance = self._chance
+        at = BEGIN + SPAN * number // self.reports + chance.randrange(SECOND)
+        others = range(1, len(self.organizations))
+        one = self.organizations[0 if chance.random() < LARGEST else chance.choice(others)]
+        latitude, longitude = one.south + chance.random() * SIDE, one.west + chance.random() * SIDE
+        reporter, category, public = chance.choice(one.people), chance.choice(one.categories), chance.random() < PUBLIC
+        feedback, report, text, cell = self._id(at), self._id(at), self._text(), cell_of(Point(latitude, longitude))
+        where, entered = (latitude, longitude, 0.0), json.dumps([["DELIVERED", at, one.id]])
+        delivered = (feedback, reporter, "DELIVERED", public, text, category, "{}", *where, entered, at, cell)
+        rows["feedbacks"].append(delivered)
+        state, changed = chance.choices(list(STATES), list(STATES.values()))[0], at + chance.randrange(MONTH)
+        operations = int(chance.random() < OPERATIONS)
         entered = json.dumps([["NEW", at, one.id], [state, changed, one.id]])
-        with_operation = chance.random() < OPERATIONS
-        rows["reports"].append(
-            (report, feedback, one.id, state, text, f"CMMS-{number}", "[]", category, int(with_operation), entered, at,
-             changed, cell, public, reporter)
-        )  # fmt: skip
-        if with_operation:
+        named = (state, text, f"CMMS-{number}", "[]", category, operations, entered)
+        rows["reports"].append((report, feedback, one.id, *named, at, changed, cell, public, reporter))
+        if operations:
+            one.report_id = report
             entered = json.dumps([["NEW", changed, one.id]])
-            rows["operations"].append(
-                (make.id(changed), report, feedback, one.id, one.people[1], "NEW", "Réparer", text, f"WO-{number}", entered,
-                 changed, changed)
-            )  # fmt: skip
-    return rows
+            named = (one.people[0], "NEW", "Réparer", text, f"WO-{number}", entered)
+            rows["operations"].append((self._id(changed), report, feedback, one.id, *named, changed, changed))
+
+    def _text(self) -> str:
+        words = self._chance.choices(WORDS, k=self._chance.randint(6, 20))
+        return " ".join([*words, RARE] if self._chance.random() < 0.001 else words)
 
 
-def _batches(make: _Maker, activities: Sequence[str]) -> Iterator[tuple[list[_Organization], dict[str, list[Row]]]]:
-    organizations, rows = _directory(make, activities)
-    yield organizations, rows
-    for begin in range(0, make.reports, BATCH):
-        yield organizations, _stretch(make, organizations, begin, min(BATCH, make.reports - begin))
+def _place(
+    the_id: str, organization_id: str, parent_id: str | None, square: tuple[float, float, float], at: int
+) -> Row:
+    west, south, side = square
+    east, north = west + side, south + side
+    rings = json.dumps([[[west, south], [east, south], [east, north], [west, north], [west, south]]])
+    return (the_id, organization_id, "Quartier", "Q1", rings, 0.0, parent_id, west, south, east, north, at, at)
 
 
-def fill(settings: Settings, reports: int, organizations: int) -> None:
+def fill(database_url: str, maker: Maker) -> None:
     """Into an empty, migrated database."""
-    make = _Maker(reports, organizations)
-    activities = asyncio.run(_activities(settings))
-    if is_sqlite(settings.database_url):
-        connection = sqlite3.connect(sqlite_path(settings.database_url))
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("PRAGMA cache_size = -500000")
-        for _, rows in _batches(make, activities):
-            for table, some in rows.items():
-                marks = ", ".join("?" * len(COLUMNS[table]))
-                connection.executemany(f"INSERT INTO {table} ({', '.join(COLUMNS[table])}) VALUES ({marks})", some)
-        connection.commit()
-        connection.close()
+    if is_sqlite(database_url):
+        _insert(database_url, maker)
     else:
-        asyncio.run(_copy(settings, make, activities))
+        asyncio.run(_copy(database_url, maker))
 
 
-async def _copy(settings: Settings, make: _Maker, activities: Sequence[str]) -> None:
-    connection = await asyncpg.connect(settings.database_url)
-    for _, rows in _batches(make, activities):
+def _insert(database_url: str, maker: Maker) -> None:
+    connection = sqlite3.connect(sqlite_path(database_url))
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA cache_size = -500000")
+    for rows in maker.batches():
+        for table, some in rows.items():
+            marks, names = ", ".join("?" * len(COLUMNS[table])), ", ".join(COLUMNS[table])
+            connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", some)  # noqa: S608 # our own
+    connection.commit()
+    connection.close()
+
+
+async def _copy(database_url: str, maker: Maker) -> None:
+    connection = await asyncpg.connect(database_url)
+    for rows in maker.batches():
         for table, some in rows.items():
             await connection.copy_records_to_table(table, records=some, columns=COLUMNS[table])
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
-
-
-async def _activities(settings: Settings) -> list[str]:
-    async with app.open_use_cases(settings, "https://tocsin.example.org") as use_cases:
-        return [one.id for one in await use_cases.directory.business_activities()]
-
-
-assert set(COLUMNS) <= set(schema.metadata.tables)

@@ -38,13 +38,18 @@ class Branch:
     """To find its rows costs more than to count them."""
 
     @property
+    def searched(self) -> bool:
+        """Whether its rows are looked at one by one: no index has their text."""
+        return any(isinstance(one, Contains) for one in self.conditions)
+
+    @property
     def at_once(self) -> bool:
-        """Whether its rows are counted when they are found: they are dear, or looked at one by one for their text."""
-        return self.dear or any(isinstance(one, Contains) for one in self.conditions)
+        """Whether its rows are counted when they are found."""
+        return self.dear or self.searched
 
     def select(self, *columns: ColumnElement[Any]) -> Select[Any]:
-        found = select(*columns).where(*self.conditions)
-        return found if self.source is None else found.select_from(self.source)
+        source = self.source if self.source is not None else self.id.table  # type: ignore[attr-defined] # a Column
+        return select(*columns).select_from(source).where(*self.conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,10 @@ async def page_of(
     if any(branch.at_once for branch in within):
         rows, total = await _at_once(tx, table, within, paging)
     else:
-        total = await _count(tx, within)
-        rows = await _rows(tx, table, within, paging, total)
+        counts = await _counts(tx, within)
+        some = [branch for branch, count in zip(within, counts, strict=True) if count]
+        total = sum(counts)
+        rows = await _rows(tx, table, some, paging, total)
     return Page([read(row) for row in rows], total, paging)
 
 
@@ -87,16 +94,20 @@ def _between(branch: Branch, paging: Paging) -> Branch:
     conditions = list(branch.conditions)
     if paging.after is not None:
         conditions.append(branch.created_at >= paging.after)
+    elif (
+        branch.searched
+    ):  # of all indexes of whose rows they are, the one in this order finds them as the table has them
+        conditions.append(branch.created_at >= 0)
     if paging.before is not None:
         conditions.append(branch.created_at <= paging.before)
     return replace(branch, conditions=conditions)
 
 
-async def _count(tx: Reading, branches: Sequence[Branch]) -> int:
-    counts = [branch.select(func.count()).scalar_subquery() for branch in branches]
-    row = await tx.row(select(sum(counts[1:], start=counts[0]).label("total")))
+async def _counts(tx: Reading, branches: Sequence[Branch]) -> list[int]:
+    counts = [branch.select(func.count()).scalar_subquery().label(f"n{n}") for n, branch in enumerate(branches)]
+    row = await tx.row(select(*counts))
     assert row is not None, "a count is a row"
-    return int(row["total"])
+    return [int(row[f"n{n}"]) for n in range(len(branches))]
 
 
 async def _rows(tx: Reading, table: Table, branches: Sequence[Branch], paging: Paging, total: int) -> Sequence[Row]:
@@ -136,7 +147,7 @@ def _order(created_at: ColumnElement[int], the_id: ColumnElement[str], descendin
 
 
 async def _at_once(tx: Reading, table: Table, branches: Sequence[Branch], paging: Paging) -> tuple[Sequence[Row], int]:
-    """As `_count` and `_rows`, but what has to be looked at row by row is looked at once."""
+    """As `_counts` and `_rows`, but what has to be looked at row by row is looked at once."""
     parts = [branch.select(branch.id.label("id"), branch.created_at.label("created_at")) for branch in branches]
     found = (parts[0] if len(parts) == 1 else union_all(*parts)).subquery("found")
     order = _order(found.c.created_at, found.c.id, paging.descending)
@@ -146,7 +157,7 @@ async def _at_once(tx: Reading, table: Table, branches: Sequence[Branch], paging
     rows = await tx.rows(statement.order_by(*_order(table.c.created_at, table.c.id, paging.descending)))
     if rows or not paging.offset:
         return rows, int(rows[0]["total"]) if rows else 0
-    return rows, await _count(tx, branches)
+    return rows, sum(await _counts(tx, branches))
 
 
 def search(table: Table, wanted: Mapping[str, str | None]) -> list[Condition]:

@@ -5,20 +5,24 @@ moment. Feedback of which there is a report is DELIVERED, for good.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
-from sqlalchemy import ColumnElement, FromClause, Select, exists, false, or_, select
+from sqlalchemy import ColumnElement, FromClause, exists, false, or_, select, true, union_all
 
 from tocsin.domain.areas import Area
 from tocsin.domain.states import FeedbackState
 from tocsin.domain.wanted import FeedbackWanted
 from tocsin.storage.collections import Branch
 from tocsin.storage.interface import Reading
+from tocsin.storage.lists import reports_in
 from tocsin.storage.schema import feedbacks, reports
-from tocsin.storage.spans import spans_of, within
+from tocsin.storage.spans import in_spans, spans_of, walk
 
 Condition = ColumnElement[bool]
+
+PUBLIC: Final[Condition] = feedbacks.c.public == true()
+POINTS: Final = select(feedbacks.c.cell, feedbacks.c.latitude, feedbacks.c.longitude)
 
 WALKED_MAX: Final = 8
 """Organizations of a caller whose feedback is read each by its own index; that of more is looked for in all."""
@@ -51,7 +55,7 @@ class _Parts:
         self._delivered = not wanted.states or FeedbackState.DELIVERED in wanted.states
 
     def public(self) -> Branch:
-        return self._of_feedback(feedbacks.c.public)
+        return self._of_feedback(PUBLIC)
 
     def held(self, organization_id: str, *, public: bool) -> list[Branch]:
         """By owning a report of it, or by delegation."""
@@ -111,7 +115,7 @@ def _delegated(organization_ids: Sequence[str]) -> Condition:
         select(reports.c.feedback_id).where(by.in_(organization_ids))
         for by in (reports.c.delegated_to, reports.c.delegated_from)
     ]
-    return or_(*(feedbacks.c.id.in_(way) for way in ways))
+    return feedbacks.c.id.in_(union_all(*ways))
 
 
 def _held(organization_ids: Sequence[str]) -> Condition:
@@ -123,16 +127,16 @@ def _reported(viewer: Viewer) -> Condition:
 
 
 async def _narrowed(tx: Reading, branch: Branch, area: Area | None) -> Branch:
-    """To an area."""
+    """To an area. The first condition of a branch of reports says whose they are."""
     if area is None:
         return branch
-    assert branch.source is not None, "its own columns don't tell where an area is looked for"
-    table = reports if branch.id is reports.c.feedback_id else feedbacks
-    rows = _with_points() if branch.source is reports else branch.source
-    border: Select[Any] = select(table.c.cell, feedbacks.c.latitude, feedbacks.c.longitude)
-    spans = await spans_of(tx, area, border.where(*branch.conditions), rows, table.c.cell)
-    return Branch(branch.id, branch.created_at, branch.conditions, within(table.c.cell, branch.source, spans))
-
-
-def _with_points() -> FromClause:
-    return reports.join(feedbacks, feedbacks.c.id == reports.c.feedback_id)
+    if branch.id is reports.c.feedback_id:
+        rows = await reports_in(tx, branch.conditions[0], area)
+        joined = rows if branch.source is reports else rows.join(feedbacks, feedbacks.c.id == reports.c.feedback_id)
+        return replace(branch, source=joined)
+    if branch.conditions[0] is PUBLIC:
+        spans = await spans_of(tx, area, lambda border: POINTS.select_from(walk(feedbacks, PUBLIC, border)))
+        return replace(branch, source=walk(feedbacks, PUBLIC, spans))
+    some = POINTS.where(*branch.conditions)
+    spans = await spans_of(tx, area, lambda border: some.where(in_spans(feedbacks.c.cell, border)))
+    return replace(branch, conditions=[*branch.conditions, in_spans(feedbacks.c.cell, spans)])

@@ -1,13 +1,19 @@
 """Lists of reports and operations as branches, each with an index of its own (`schema.listing`)."""
 
-from sqlalchemy import ColumnElement, FromClause, select
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, select
 
 from tocsin.domain.areas import Area
+from tocsin.domain.cells import Span
 from tocsin.domain.wanted import OperationsWanted, ReportsWanted
 from tocsin.storage.collections import Branch, search
 from tocsin.storage.interface import Reading
 from tocsin.storage.schema import feedbacks, operations, reports
-from tocsin.storage.spans import spans_of, within
+from tocsin.storage.spans import spans_of, walk
 
 Condition = ColumnElement[bool]
 
@@ -42,14 +48,20 @@ async def reports_of(tx: Reading, organization_id: str, wanted: ReportsWanted, a
 
 
 async def _narrowed(tx: Reading, conditions: list[Condition], area: Area | None) -> Branch:
-    source = None if area is None else await _reports_in(tx, area, conditions[0])
-    return Branch(reports.c.id, reports.c.created_at, conditions, source)
+    """`conditions`: the first says whose reports."""
+    branch = Branch(reports.c.id, reports.c.created_at, conditions)
+    return branch if area is None else replace(branch, source=await reports_in(tx, conditions[0], area))
 
 
-async def _reports_in(tx: Reading, area: Area, holding: Condition) -> FromClause:
-    border = select(reports.c.cell, feedbacks.c.latitude, feedbacks.c.longitude).where(holding)
-    rows = reports.join(feedbacks, feedbacks.c.id == reports.c.feedback_id)
-    return within(reports.c.cell, reports, await spans_of(tx, area, border, rows, reports.c.cell))
+async def reports_in(tx: Reading, holding: Condition, area: Area) -> FromClause:
+    """The reports of somebody that lie in an area."""
+    spans = await spans_of(tx, area, partial(_points_of, holding))
+    return walk(reports, holding, spans)
+
+
+def _points_of(holding: Condition, spans: Sequence[Span]) -> Select[Any]:
+    rows = walk(reports, holding, spans).join(feedbacks, feedbacks.c.id == reports.c.feedback_id)
+    return select(reports.c.cell, feedbacks.c.latitude, feedbacks.c.longitude).select_from(rows)
 
 
 def operations_of(organization_id: str, wanted: OperationsWanted) -> list[Branch]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select
 
 from tocsin.domain.events import Event
 from tocsin.domain.page import Page, Paging
@@ -157,7 +157,7 @@ async def members_page(
     if role is not None:
         conditions.append(members.c.roles.like(f'%"{role}"%'))
     if any(wanted.values()):
-        conditions.append(members.c.person_id.in_(select(people.c.id).where(and_(*search(people, wanted)))))
+        conditions.append(exists().where(people.c.id == members.c.person_id, *search(people, wanted)))
     return await page(tx, members, conditions, paging, member)
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, bindparam, or_, select
+from sqlalchemy import ColumnElement, Text, bindparam, literal, select, union
 
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Person
-from tocsin.storage.collections import page, search
+from tocsin.storage.collections import Branch, page_of, search
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import members, people, reports
 from tocsin.storage.statements import Query
@@ -79,7 +79,7 @@ def visible_to(person_id: str | None, organization_ids: Sequence[str]) -> Column
     holders = (reports.c.organization_id, reports.c.delegated_to, reports.c.delegated_from)
     known = [select(members.c.person_id).where(members.c.organization_id.in_(organization_ids))]
     known += [select(reports.c.reporter_id).where(holder.in_(organization_ids)) for holder in holders]
-    return or_(people.c.id == person_id, *(people.c.id.in_(one) for one in known))
+    return people.c.id.in_(union(select(literal(person_id, Text)), *known))
 
 
 async def sees(tx: Reading, wanted_id: str, person_id: str | None, organization_ids: Sequence[str]) -> bool:
@@ -95,7 +95,8 @@ async def visible_page(
     paging: Paging,
 ) -> Page[Person]:
     conditions = [visible_to(person_id, organization_ids), *search(people, wanted)]
-    found = await page(tx, people, conditions, paging, person)
+    known = Branch(people.c.id, people.c.created_at, conditions, dear=True)
+    found = await page_of(tx, people, [known], paging, person)
     ids = [one.id for one in found.items]
     first = select(people.c.id, _FIRST_MEMBERSHIP.label("member_of")).where(people.c.id.in_(ids))
     belongs = {row["id"]: row["member_of"] for row in await tx.rows(first)}
