@@ -156,7 +156,12 @@ def databases(directory: Path, maker_of: Callable[[], Maker]) -> Iterator[tuple[
             migrate(url)
             began = time.monotonic()
             fill(url, maker_of())
-            print(f"{engine} filled in {time.monotonic() - began:.0f} s", flush=True)
+            filled = time.monotonic()
+            migrate(url)
+            built = time.monotonic()
+            if engine == POSTGRESQL:
+                execute(url, "VACUUM ANALYZE")
+            print(f"{engine}: filled in {filled - began:.0f} s, indexes built in {built - filled:.0f} s", flush=True)
         yield (
             {engine: load({"TOCSIN_DATABASE_URL": url, "TOCSIN_SECRET_KEY": KEY}) for engine, url in urls.items()},
             server,

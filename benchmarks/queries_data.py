@@ -18,6 +18,7 @@ from tocsin.clock import SECOND
 from tocsin.domain.cells import cell_of
 from tocsin.domain.ids import uuid7
 from tocsin.domain.resources import Point
+from tocsin.storage.indexes import listings
 from tocsin.storage.migrate import is_sqlite, sqlite_path
 
 BATCH: Final = 20_000
@@ -185,7 +186,7 @@ def _place(
 
 
 def fill(database_url: str, maker: Maker) -> None:
-    """Into an empty, migrated database."""
+    """Into an empty, migrated database, without the indexes of lists: migrating again builds those."""
     if is_sqlite(database_url):
         _insert(database_url, maker)
     else:
@@ -196,6 +197,8 @@ def _insert(database_url: str, maker: Maker) -> None:
     connection = sqlite3.connect(sqlite_path(database_url))
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -500000")
+    for index in listings():
+        connection.execute(f"DROP INDEX {index.name}")
     for rows in maker.batches():
         for table, some in rows.items():
             marks, names = ", ".join("?" * len(COLUMNS[table])), ", ".join(COLUMNS[table])
@@ -206,8 +209,9 @@ def _insert(database_url: str, maker: Maker) -> None:
 
 async def _copy(database_url: str, maker: Maker) -> None:
     connection = await asyncpg.connect(database_url)
+    for index in listings():
+        await connection.execute(f"DROP INDEX {index.name}")
     for rows in maker.batches():
         for table, some in rows.items():
             await connection.copy_records_to_table(table, records=some, columns=COLUMNS[table])
-    await connection.execute("VACUUM ANALYZE")
     await connection.close()

@@ -51,9 +51,9 @@ async def add(service: Service, there: City, count: int) -> dict[str, str]:
             token = Token(new_id(), there.id, "t", (), AT, None)
             await organizations.insert_token(tx, token, token.id.encode())
             await organizations.insert(tx, Organization(new_id(), "O", AT, AT))
-            category = Category(new_id(), there.id, "C", "#fff", AT, AT)
+            category = Category(new_id(), there.id, "C", "#fff", None, None, AT, AT)
             await places.insert_category(tx, category)
-            await places.insert_place(tx, Place(new_id(), there.id, "P", rings, AT, AT))
+            await places.insert_place(tx, Place(new_id(), there.id, "P", None, rings, 0.0, AT, AT))
             entered = (Checkpoint(FeedbackState.DELIVERED, AT, there.id),)
             feedback = Feedback(
                 new_id(), one.id, FeedbackState.DELIVERED, True, Point(44.5, -0.5), 0.0, AT, entered, Progression(0, 0)
@@ -74,8 +74,8 @@ async def add(service: Service, there: City, count: int) -> dict[str, str]:
     made = await service.use_cases.context.storage.write(insert)
     for _ in range(count):
         members: dict[str, Any] = {"event": "reportCreated", "payload_url": "http://127.0.0.1:9000/hook"}
-        webhook, _ = await service.use_cases.webhooks.create(OPERATOR, there.id, members)
-        made["webhook"] = webhook.id
+        created = await service.use_cases.webhooks.create(OPERATOR, there.id, members)
+        made["webhook"] = created.webhook.id
     return made
 
 
