@@ -28,8 +28,10 @@ from tocsin.delivery.target import parse
 from tocsin.domain.events import Event
 from tocsin.domain.ids import uuid7
 from tocsin.domain.page import Paging
+from tocsin.domain.wanted import OrganizationsWanted
 from tocsin.hal.encoding import encode
 from tocsin.hal.notification import notification
+from tocsin.service.caller import OPERATOR
 from tocsin.settings import load
 from tocsin.storage.records import LoggedEvent, NewEvent
 
@@ -130,7 +132,7 @@ def appending(installation: Installation) -> Iterator[Callable[[int], None]]:
     with asyncio.Runner() as runner:
         opened = app.open_use_cases(settings, "https://tocsin.example.org")
         use_cases = runner.run(opened.__aenter__())
-        page = runner.run(use_cases.organizations.page({}, None, None, None, Paging(limit=10_000)))
+        page = runner.run(use_cases.organizations.page(OPERATOR, OrganizationsWanted(), {}, Paging(limit=10_000)))
 
         def append(count: int) -> None:
             context = use_cases.context

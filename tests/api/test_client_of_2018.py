@@ -26,7 +26,7 @@ HEADERS = {
     "X-Keyclic-App": "com.keyclic.app",
     "X-Keyclic-App-Version": "null",
 }
-PAGE = {"page": "1", "limit": "10", "order": "desc"}
+PAGE: dict[str, Any] = {"page": "1", "limit": "10", "order": "desc"}
 BODIES: dict[str, dict[str, Any]] = {
     "/feedbacks/issues": {"geo": {**INSIDE, "elevation": None}},
     "/security/login": {"login": "ada@example.org", "password": PASSWORD},
@@ -173,7 +173,10 @@ async def test_every_get_is_answered(service: Service) -> None:
     assert len(routes) > 30
     for path, operation in routes:
         names = [one["name"] for one in operation["parameters"] if one.get("in") == "query"]
-        query = {**(PAGE if "page" in names else {}), **{name: "1" for name in names if name.startswith("search[")}}
+        query: dict[str, Any] = {
+            **(PAGE if "page" in names else {}),
+            **{name: "1" for name in names if name.startswith("search[")},
+        }
         answer = await everything.send("GET", path, **query)
         assert answer.status_code == 200, f"{path}: {answer.text}"
         if "page" in names:

@@ -11,7 +11,6 @@ from pydantic import BeforeValidator, PlainValidator, StringConstraints, WithJso
 from tocsin.clock import SECOND
 from tocsin.domain.errors import Invalid, Unauthenticated, Violation
 from tocsin.domain.page import Paging
-from tocsin.domain.resources import Point
 from tocsin.service.caller import Caller
 from tocsin.service.replays import Place
 from tocsin.service.use_cases import UseCases
@@ -140,26 +139,3 @@ def states(text: str | None, known: type[StrEnum]) -> tuple[str, ...]:
     if unknown:
         raise Invalid(Violation("state", f"{unknown[0]!r} is none of {', '.join(known)}."))
     return wanted
-
-
-_COORDINATES: Final = re.compile(
-    r"(?P<latitude>[+ -]?\d{1,2}(?:\.\d+)?)(?P<longitude>[+ -]\d{1,3}(?:\.\d+)?)", re.ASCII
-)
-
-
-async def _geo(
-    geo_coordinates: Annotated[str | None, Query(description="latitude and longitude, such as +44.85-0.57")] = None,
-    geo_point: Annotated[str | None, Query(description="the same")] = None,
-) -> Point | None:
-    """A point in a query; a raw `+` has become a blank (CONTRACT, section 5). Raises Invalid."""
-    name, text = ("geo_point", geo_point) if geo_coordinates is None else ("geo_coordinates", geo_coordinates)
-    if text is None:
-        return None
-    match = _COORDINATES.fullmatch(text)
-    point = None if match is None else Point(float(match["latitude"]), float(match["longitude"].replace(" ", "+")))
-    if point is None or abs(point.latitude) > 90 or abs(point.longitude) > 180:
-        raise Invalid(Violation(name, "A point is written as latitude and longitude with their signs: +44.85-0.57."))
-    return point
-
-
-Geo = Annotated[Point | None, Depends(_geo)]

@@ -5,21 +5,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement
-
 from tocsin.domain import geometry
 from tocsin.domain.business_activities import SEEDED
 from tocsin.domain.errors import Conflict, Forbidden, NotFound
 from tocsin.domain.nesting import Area, put_in, taken_out
 from tocsin.domain.page import Page, Paging
-from tocsin.domain.resources import BusinessActivity, Category, Place, Point
+from tocsin.domain.resources import BusinessActivity, Category, Place
 from tocsin.domain.roles import Permission
+from tocsin.domain.wanted import OrganizationsWanted, PlacesWanted
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.storage import organizations, place_index, places
+from tocsin.storage.collections import search
+from tocsin.storage.directory_lists import activities_of, organizations_are, places_are
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import categories as categories_table
-from tocsin.storage.schema import places as places_table
 
 PLACES_MAX: Final = 10_000
 """Places of one organization: one that holds all the others can still get another shape in a second or two."""
@@ -42,17 +42,14 @@ class Directory:
 
         await self._context.storage.write(insert)
 
-    async def business_activities(self, organization_id: str | None, at: Point | None) -> Sequence[BusinessActivity]:
-        """By name. `organization_id`: only its own; `at`: only those of organizations with a place around the point."""
+    async def business_activities(self, of: OrganizationsWanted | None = None) -> Sequence[BusinessActivity]:
+        """All of them, or those of the organizations that are wanted."""
         async with self._context.storage.read() as tx:
             found = await places.activities(tx)
-            if organization_id is not None:
-                organization = await organizations.find(tx, organization_id)
-                found = [one for one in found if organization and one.id == organization.business_activity_id]
-            if at is not None:
-                around = {one.business_activity_id for one in await place_index.takers(tx, at)}
-                found = [one for one in found if one.id in around]
-            return found
+            if of is None or of == OrganizationsWanted():
+                return found
+            wanted = await activities_of(tx, of)
+            return [one for one in found if one.id in wanted]
 
     async def business_activity(self, activity_id: str) -> BusinessActivity:
         async with self._context.storage.read() as tx:
@@ -89,13 +86,11 @@ class Directory:
         return await self._context.storage.write(change)
 
     async def categories(
-        self, organization_id: str | None, wanted: dict[str, str | None], paging: Paging
+        self, of: OrganizationsWanted, wanted: dict[str, str | None], paging: Paging
     ) -> Page[Category]:
-        conditions: list[ColumnElement[bool]] = []
-        if organization_id is not None:
-            conditions.append(categories_table.c.organization_id == organization_id)
         async with self._context.storage.read() as tx:
-            return await places.categories_page(tx, conditions, wanted, paging)
+            conditions = await organizations_are(tx, categories_table.c.organization_id, of)
+            return await places.categories_page(tx, [*conditions, *search(categories_table, wanted)], paging)
 
     # Places
 
@@ -150,24 +145,9 @@ class Directory:
         async with self._context.storage.read() as tx:
             return await _place(tx, place_id)
 
-    async def places(
-        self,
-        organization_id: str | None,
-        parents: Sequence[str],
-        at: Point | None,
-        wanted: dict[str, str | None],
-        paging: Paging,
-    ) -> Page[Place]:
-        conditions: list[ColumnElement[bool]] = []
-        if organization_id is not None:
-            conditions.append(places_table.c.organization_id == organization_id)
-        if parents:
-            conditions.append(places_table.c.contained_in_place_id.in_(parents))
+    async def places(self, wanted: PlacesWanted, paging: Paging) -> Page[Place]:
         async with self._context.storage.read() as tx:
-            if at is not None:
-                around = await places.containing(tx, at)
-                conditions.append(places_table.c.id.in_({place.id for place, _ in around}))
-            return await places.places_page(tx, conditions, wanted, paging)
+            return await places.places_page(tx, await places_are(tx, wanted), paging)
 
     async def require_organization(self, organization_id: str) -> None:
         """Raises NotFound."""

@@ -1,10 +1,8 @@
 """Feedback: posted, matched to organizations, and delivered as reports, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn
-
-from sqlalchemy import ColumnElement, or_, true
 
 from tocsin.domain.changes import delivered_feedback
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated, Violation
@@ -17,14 +15,15 @@ from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Feedback, Point, Progression, Report
 from tocsin.domain.roles import Permission, allows
 from tocsin.domain.states import FeedbackTransition
+from tocsin.domain.wanted import FeedbackWanted
 from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
 from tocsin.storage import mails, partners, people, place_index, places
 from tocsin.storage import reports as stored
+from tocsin.storage.feedback_lists import Viewer, feedback_for
 from tocsin.storage.interface import Reading, Writing
-from tocsin.storage.schema import feedbacks as table
 
 MATCHES_MAX: Final = 100
 """Organizations that one feedback may reach: the oldest ones."""
@@ -98,7 +97,7 @@ class Feedbacks:
                 description=feedback.description,
                 category_id=feedback.category_id,
             )
-            await stored.insert_report(tx, report)
+            await stored.insert_report(tx, report, feedback)
             notice = Notice(NoticeKind.REPORT_CREATED, organization_id, None, report.id, feedback.reporter_id)
             await mails.tell(tx, notice, now)
             representation = encode(self._context.hal.report(report))
@@ -115,22 +114,10 @@ class Feedbacks:
         transition = named(FeedbackTransition, name)
         refuse_feedback_transition(await self.get(caller, feedback_id), transition)
 
-    async def page(
-        self,
-        caller: Caller | None,
-        states: Sequence[str],
-        public: Sequence[bool],
-        category_id: str | None,
-        organization_id: str | None,
-        paging: Paging,
-    ) -> Page[Feedback]:
-        conditions = [table.c.state.in_(states), table.c.public.in_(public), visible_to(caller)]
-        if category_id is not None:
-            conditions.append(table.c.category_id == category_id)
-        if organization_id is not None:
-            conditions.append(partners.feedback_held_by([organization_id]))
+    async def page(self, caller: Caller | None, wanted: FeedbackWanted, paging: Paging) -> Page[Feedback]:
+        """What the caller may see of it."""
         async with self._context.storage.read() as tx:
-            return await stored.feedbacks_page(tx, conditions, paging)
+            return await stored.feedbacks_page(tx, await feedback_for(tx, viewer(caller), wanted), paging)
 
 
 async def seen(tx: Reading, caller: Caller | None, feedback_id: str) -> Feedback:
@@ -180,9 +167,6 @@ async def _visible(tx: Reading, caller: Caller | None, feedback: Feedback) -> bo
     return caller.person_id == feedback.reporter_id or caller.belongs(*await partners.holders(tx, feedback.id))
 
 
-def visible_to(caller: Caller | None) -> ColumnElement[bool]:
-    """Public feedback, one's own, and that of which an organization of the caller's holds a report."""
-    if caller is None:
-        return table.c.public == true()
-    own = partners.feedback_held_by(tuple(caller.roles))
-    return or_(table.c.public == true(), table.c.reporter_id == caller.person_id, own)
+def viewer(caller: Caller | None) -> Viewer:
+    """Who looks at a list of feedback."""
+    return Viewer() if caller is None else Viewer(caller.person_id, tuple(caller.roles))

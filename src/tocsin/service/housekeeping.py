@@ -16,7 +16,7 @@ from tocsin.clock import SECOND
 from tocsin.domain.audit import SERVICE, Action
 from tocsin.metrics import Metrics
 from tocsin.service.context import Context
-from tocsin.storage import audit, place_index
+from tocsin.storage import audit, place_index, unfinished
 from tocsin.storage import housekeeping as stored
 from tocsin.storage.interface import Row, Writing
 
@@ -67,7 +67,7 @@ class Housekeeping:
         return await stored.begin_chore(tx, CHORE, self._context.clock.now(), EVERY_SECONDS)
 
     async def tidy(self) -> None:
-        """Remove everything that is over its age by now."""
+        """Remove everything that is over its age by now, and finish what is unfinished."""
         now = self._context.clock.now()
         before = now - round(self._retention.days * DAY)
         async with self._context.storage.read() as tx:
@@ -77,6 +77,7 @@ class Housekeeping:
         await self._context.storage.tidy_attempts(before)
         await self._context.storage.write(partial(stored.remove_remains, before=before, now=now))
         await self.index_places()
+        await self._finish()
         for chore in self._also:
             await chore()
 
@@ -84,6 +85,12 @@ class Housekeeping:
         """Give cells to the places that have none."""
         while indexed := await self._context.storage.write(place_index.index_some):
             log.info("places_indexed", count=indexed)
+            await asyncio.sleep(BREATH_SECONDS)
+
+    async def _finish(self) -> None:
+        """Fill in what lists need, in rows from before and in those of older nodes."""
+        while finished := await self._context.storage.write(unfinished.finish):
+            log.info("rows_finished", count=finished)
             await asyncio.sleep(BREATH_SECONDS)
 
     async def _tidy_log(self, one: Row, now: int) -> None:

@@ -1,10 +1,7 @@
 """Operations: created, given to somebody, worked on, removed. A report's counters and updatedAt move with them."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-
-from sqlalchemy import ColumnElement
 
 from tocsin.domain.activities import LogAction, LogEntry, changed
 from tocsin.domain.changes import counted, operation_given_to, operation_in
@@ -16,15 +13,16 @@ from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Checkpoint, Operation, Report
 from tocsin.domain.roles import Permission, assignable
 from tocsin.domain.states import OperationState, OperationTransition
+from tocsin.domain.wanted import OperationsWanted
 from tocsin.hal.encoding import encode
 from tocsin.service import reports
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import activities, images, mails, organizations, partners
+from tocsin.storage import activities, images, mails, organizations
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
-from tocsin.storage.schema import operations as table
+from tocsin.storage.lists import operations_of, operations_of_report
 
 
 class Operations:
@@ -37,30 +35,20 @@ class Operations:
             return operation
 
     async def of_report(
-        self, caller: Caller, report_id: str, states: Sequence[str], wanted: dict[str, str | None], paging: Paging
+        self, caller: Caller, report_id: str, wanted: OperationsWanted, paging: Paging
     ) -> Page[Operation]:
         async with self._context.storage.read() as tx:
             await reports.seen(tx, caller, report_id)
-            return await stored.operations_page(tx, [table.c.report_id == report_id, *_in(states)], wanted, paging)
+            return await stored.operations_page(tx, operations_of_report(report_id, wanted), paging)
 
     async def of_organization(
-        self,
-        caller: Caller,
-        organization_id: str,
-        *,
-        states: Sequence[str],
-        updated_after: int | None,
-        wanted: dict[str, str | None],
-        paging: Paging,
+        self, caller: Caller, organization_id: str, wanted: OperationsWanted, paging: Paging
     ) -> Page[Operation]:
         """Those of the organization's own reports, and of the ones delegated to it."""
         caller.require_sight(organization_id)
-        conditions = _in(states)
-        if updated_after is not None:
-            conditions.append(table.c.updated_at >= updated_after)
         async with self._context.storage.read() as tx:
-            conditions.insert(0, await partners.operations_of(tx, organization_id))
-            return await stored.operations_page(tx, conditions, wanted, paging)
+            branches = await operations_of(tx, organization_id, wanted)
+            return await stored.operations_page(tx, branches, paging)
 
     async def create(self, caller: Caller, report_id: str, members: dict[str, Any]) -> Operation:
         """Raises Invalid, path `report`, for a report unknown to the caller; Conflict for one that is settled."""
@@ -181,10 +169,6 @@ class Operations:
         representation = encode(self._context.hal.operation(operation))
         changes.add(event, operation.id, representation, report.holders)
         await changes.append(tx)
-
-
-def _in(states: Sequence[str]) -> list[ColumnElement[bool]]:
-    return [table.c.state.in_(states)] if states else []
 
 
 async def _seen(tx: Reading, caller: Caller, operation_id: str, *, lock: bool = False) -> tuple[Operation, Report]:

@@ -1,22 +1,26 @@
 """Organizations, their members and their tokens: who belongs, and what each may do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from sqlalchemy import ColumnElement
 
 from tocsin.domain.audit import Action
 from tocsin.domain.errors import Conflict, Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.pictures import Picture
-from tocsin.domain.resources import Member, Organization, Person, Point, Token
+from tocsin.domain.resources import Member, Organization, Person, Token
 from tocsin.domain.roles import Permission, Role
+from tocsin.domain.wanted import OrganizationsWanted
 from tocsin.service.audit import record
 from tocsin.service.authentication import TOKEN_BYTES, TOKEN_PREFIX, Authentication, digest, new_credential
 from tocsin.service.caller import OPERATOR, Caller
 from tocsin.service.context import Context
 from tocsin.storage import images, people, places
 from tocsin.storage import organizations as stored
-from tocsin.storage.collections import given
+from tocsin.storage.collections import given, search
+from tocsin.storage.directory_lists import organizations_are
 from tocsin.storage.interface import Reading, Writing
 from tocsin.storage.schema import organizations as table
 
@@ -30,6 +34,8 @@ COLUMNS: Final = {
     "billing_email_address": "billing_email_address",
     "notification_email_address": "notification_email_address",
 }
+
+ADDRESSES: Final = ("billing_email_address", "notification_email_address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +115,11 @@ class Organizations:
             return await _found(tx, organization_id)
 
     async def page(
-        self,
-        wanted: dict[str, str | None],
-        business_activity: str | None,
-        only: str | None,
-        at: Point | None,
-        paging: Paging,
+        self, caller: Caller, of: OrganizationsWanted, wanted: Mapping[str, str | None], paging: Paging
     ) -> Page[Organization]:
-        """`at`: with a place that contains the point."""
-        conditions = []
-        if business_activity is not None:
-            conditions.append(table.c.business_activity_id == business_activity)
-        if only is not None:
-            conditions.append(table.c.id == only)
+        """E-mail addresses are searched in the caller's own organizations only: others don't see theirs."""
         async with self._context.storage.read() as tx:
-            if at is not None:
-                around = await places.containing(tx, at)
-                conditions.append(table.c.id.in_({place.organization_id for place, _ in around}))
-            return await stored.organizations_page(tx, conditions, wanted, paging)
+            return await stored.organizations_page(tx, await searched(tx, caller, of, wanted), paging)
 
     async def change(self, caller: Caller, organization_id: str, members: dict[str, Any]) -> Organization:
         if members.get("logo"):
@@ -327,3 +320,13 @@ async def _an_admin_stays(tx: Reading, member: Member) -> None:
     admins = await stored.admins(tx, member.organization_id)
     if [one.id for one in admins] == [member.id]:
         raise Conflict("An organization keeps at least one admin.", "roles")
+
+
+async def searched(
+    tx: Reading, caller: Caller, of: OrganizationsWanted, wanted: Mapping[str, str | None]
+) -> list[ColumnElement[bool]]:
+    """Of organizations: those that are wanted; by an e-mail address only the caller's own."""
+    conditions = [*await organizations_are(tx, table.c.id, of), *search(table, wanted)]
+    if any(wanted.get(address) for address in ADDRESSES) and not caller.operator:
+        conditions.append(table.c.id.in_(sorted(caller.roles)))
+    return conditions

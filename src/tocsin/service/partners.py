@@ -5,9 +5,8 @@ is one report that more organizations hold (CONTRACT, section 8.4): the owner st
 sees it, acts on it, hears of it and may delegate it on. What is delegated stays so when the partnership ends.
 """
 
+from collections.abc import Mapping
 from typing import Final
-
-from sqlalchemy import ColumnElement
 
 from tocsin.domain.audit import Action
 from tocsin.domain.changes import report_delegated
@@ -16,19 +15,20 @@ from tocsin.domain.events import Event
 from tocsin.domain.guards import require_delegable
 from tocsin.domain.mails import Notice, NoticeKind
 from tocsin.domain.page import Page, Paging
-from tocsin.domain.resources import Organization, Point, Report
+from tocsin.domain.resources import Organization, Report
 from tocsin.domain.roles import Permission
+from tocsin.domain.wanted import OrganizationsWanted
 from tocsin.hal.encoding import encode
 from tocsin.service import reports
 from tocsin.service.audit import record
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import mails, organizations, places
+from tocsin.service.organizations import searched
+from tocsin.storage import mails, organizations
 from tocsin.storage import partners as stored
 from tocsin.storage import reports as stored_reports
 from tocsin.storage.interface import Reading, Writing
-from tocsin.storage.schema import organizations as table
 
 PARTNERS_MAX: Final = 1_000
 """Partners of one organization."""
@@ -42,24 +42,14 @@ class Partners:
         self,
         caller: Caller,
         organization_id: str,
-        wanted: dict[str, str | None],
-        business_activity: str | None,
-        only: str | None,
-        at: Point | None,
+        of: OrganizationsWanted,
+        wanted: Mapping[str, str | None],
         paging: Paging,
     ) -> Page[Organization]:
-        """`at`: with a place that contains the point."""
         caller.require(Permission.MANAGE_PARTNERS, organization_id)
-        conditions: list[ColumnElement[bool]] = [stored.partners_of(organization_id)]
-        if business_activity is not None:
-            conditions.append(table.c.business_activity_id == business_activity)
-        if only is not None:
-            conditions.append(table.c.id == only)
         async with self._context.storage.read() as tx:
-            if at is not None:
-                around = await places.containing(tx, at)
-                conditions.append(table.c.id.in_({place.organization_id for place, _ in around}))
-            return await organizations.organizations_page(tx, conditions, wanted, paging)
+            conditions = [stored.partners_of(organization_id), *await searched(tx, caller, of, wanted)]
+            return await organizations.organizations_page(tx, conditions, paging)
 
     async def add(self, caller: Caller, organization_id: str, partner_id: str) -> Organization:
         """The partner; adding one that is there already changes nothing."""

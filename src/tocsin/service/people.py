@@ -1,23 +1,21 @@
 """People, as far as the caller may know of them, and what is theirs."""
 
-from collections.abc import Sequence
 from typing import Any, Final
-
-from sqlalchemy import ColumnElement
 
 from tocsin.domain.errors import Forbidden, Invalid, NotFound, Violation
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.pictures import Picture
 from tocsin.domain.resources import Feedback, Member, Operation, Person
+from tocsin.domain.wanted import FeedbackWanted, OperationsWanted
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
-from tocsin.service.feedbacks import visible_to
-from tocsin.storage import images, organizations, partners, reports
+from tocsin.service.feedbacks import viewer
+from tocsin.storage import images, organizations, reports
 from tocsin.storage import people as stored
 from tocsin.storage.collections import given
+from tocsin.storage.feedback_lists import feedback_for
 from tocsin.storage.interface import Reading, Writing
-from tocsin.storage.schema import feedbacks as feedbacks_table
-from tocsin.storage.schema import operations as operations_table
+from tocsin.storage.lists import operations_given
 from tocsin.storage.schema import people as table
 
 COLUMNS: Final = {
@@ -80,44 +78,19 @@ class People:
             return await organizations.memberships_page(tx, person_id, caller.roles, role, wanted, paging)
 
     async def operations(
-        self, caller: Caller, person_id: str, states: Sequence[str], wanted: dict[str, str | None], paging: Paging
+        self, caller: Caller, person_id: str, wanted: OperationsWanted, paging: Paging
     ) -> Page[Operation]:
         """Those given to the person that the caller may see."""
-        columns = operations_table.c
-        conditions = [
-            columns.operator_id == person_id,
-            partners.operations_held_by(list(caller.roles)),
-            *([columns.state.in_(states)] if states else []),
-        ]
         async with self._context.storage.read() as tx:
             await _seen(tx, caller, person_id)
-            return await reports.operations_page(tx, conditions, wanted, paging)
+            branches = operations_given(person_id, tuple(caller.roles), wanted)
+            return await reports.operations_page(tx, branches, paging)
 
-    async def feedbacks(
-        self,
-        caller: Caller,
-        person_id: str,
-        *,
-        states: Sequence[str],
-        public: Sequence[bool],
-        category_id: str | None,
-        organization_id: str | None,
-        paging: Paging,
-    ) -> Page[Feedback]:
-        """Those of the person that the caller may see; `public`: of this visibility, any where it is empty."""
-        columns = feedbacks_table.c
-        conditions: list[ColumnElement[bool]] = [columns.reporter_id == person_id, visible_to(caller)]
-        if states:
-            conditions.append(columns.state.in_(states))
-        if public:
-            conditions.append(columns.public.in_(public))
-        if category_id is not None:
-            conditions.append(columns.category_id == category_id)
-        if organization_id is not None:
-            conditions.append(partners.feedback_held_by([organization_id]))
+    async def feedbacks(self, caller: Caller, person_id: str, wanted: FeedbackWanted, paging: Paging) -> Page[Feedback]:
+        """Those of the person that the caller may see; `wanted`: with the person as reporter."""
         async with self._context.storage.read() as tx:
             await _seen(tx, caller, person_id)
-            return await reports.feedbacks_page(tx, conditions, paging)
+            return await reports.feedbacks_page(tx, await feedback_for(tx, viewer(caller), wanted), paging)
 
 
 async def _seen(tx: Reading, caller: Caller, person_id: str) -> Person:

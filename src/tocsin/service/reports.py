@@ -1,11 +1,9 @@
 """Reports: read, edited, and moved through their states; each entered state is an event of the same transaction."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement
-
+from tocsin.domain.areas import Polygon
 from tocsin.domain.changes import report_in, siblings_to_refuse
 from tocsin.domain.errors import Invalid, NotFound, Violation
 from tocsin.domain.events import Event
@@ -14,14 +12,15 @@ from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Report
 from tocsin.domain.roles import Permission
 from tocsin.domain.states import ReportTransition
+from tocsin.domain.wanted import ReportsWanted
 from tocsin.hal.encoding import encode
 from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.events import Changes
-from tocsin.storage import partners, places
+from tocsin.storage import places
 from tocsin.storage import reports as stored
 from tocsin.storage.interface import Reading, Writing
-from tocsin.storage.schema import reports as table
+from tocsin.storage.lists import reports_of
 
 
 class Reports:
@@ -32,31 +31,12 @@ class Reports:
         async with self._context.storage.read() as tx:
             return await seen(tx, caller, report_id)
 
-    async def page(
-        self,
-        caller: Caller,
-        organization_id: str,
-        *,
-        states: Sequence[str],
-        category_id: str | None,
-        place_id: str | None,
-        updated_after: int | None,
-        paging: Paging,
-    ) -> Page[Report]:
-        """Those that the organization owns, and those delegated to it."""
+    async def page(self, caller: Caller, organization_id: str, wanted: ReportsWanted, paging: Paging) -> Page[Report]:
+        """Those that the organization owns, and those delegated to it. Raises Invalid for an unknown place."""
         caller.require_sight(organization_id)
-        conditions: list[ColumnElement[bool]] = []
-        if states:
-            conditions.append(table.c.state.in_(states))
-        if category_id is not None:
-            conditions.append(table.c.category_id == category_id)
-        if updated_after is not None:
-            conditions.append(table.c.updated_at >= updated_after)
         async with self._context.storage.read() as tx:
-            conditions.insert(0, await partners.reports_of(tx, organization_id))
-            if place_id is not None:
-                conditions.append(await _inside(tx, place_id))
-            return await stored.reports_page(tx, conditions, paging)
+            area = None if wanted.place_id is None else await _place(tx, wanted.place_id)
+            return await stored.reports_page(tx, await reports_of(tx, organization_id, wanted, area), paging)
 
     async def change(self, caller: Caller, report_id: str, members: dict[str, Any]) -> Report:
         """Members other than the state; no event tells of them."""
@@ -124,9 +104,8 @@ async def _own_category(tx: Reading, category_id: str, report: Report) -> None:
         raise Invalid(Violation("category", "There is no such category in the report's organization."))
 
 
-async def _inside(tx: Reading, place_id: str) -> ColumnElement[bool]:
-    """Reports of feedback that lies in a place."""
+async def _place(tx: Reading, place_id: str) -> Polygon:
     place = await places.find_place(tx, place_id)
     if place is None:
         raise Invalid(Violation("place", "There is no such place."))
-    return table.c.feedback_id.in_(await stored.feedbacks_inside(tx, place.rings))
+    return Polygon(place.rings)

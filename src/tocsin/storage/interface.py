@@ -36,6 +36,11 @@ class Reading(Protocol):
         """The only row, or None. Asserts that there are not two."""
         ...
 
+    async def prepare_to_list(self) -> None:
+        """Pages of long lists are read next: an engine that chooses between walking an index and reading whole tables
+        has to walk."""
+        ...
+
 
 class Writing(Reading, Protocol):
     """A transaction. Take locks in one order: feedback, reports, operations, then the log, each by id."""

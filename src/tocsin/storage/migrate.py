@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from tocsin.domain.errors import Unavailable
+from tocsin.storage import indexes
 
 T = TypeVar("T")
 
@@ -66,8 +67,10 @@ def migrate(database_url: str) -> None:
         with _alone(sqlite_path(database_url)), _connection(database_url) as connection:
             connection.execute(text("PRAGMA journal_mode = WAL"))
             _upgrade(connection)
+            indexes.build_at_once(connection)
     else:
         on_postgres(database_url, _upgrade_alone)
+        on_postgres(database_url, indexes.build, committing=True)
 
 
 def pending(database_url: str) -> bool:
@@ -117,10 +120,11 @@ def _durable(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
+def on_postgres(database_url: str, work: Callable[[Connection], T], *, committing: bool = False) -> T:
     """Run `work` in one transaction, over the driver that serves everything else; from any thread, loop or none.
 
-    The driver alone reads the URL, here as there: several hosts, `sslmode`, whatever it knows.
+    The driver alone reads the URL, here as there: several hosts, `sslmode`, whatever it knows. `committing`: in no
+    transaction, each statement by itself.
     """
 
     async def run() -> T:
@@ -129,7 +133,8 @@ def on_postgres(database_url: str, work: Callable[[Connection], T]) -> T:
         async def hand_over() -> Any:
             return opened
 
-        engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=hand_over)
+        level = {"isolation_level": "AUTOCOMMIT"} if committing else {}
+        engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=hand_over, **level)
         try:
             async with engine.begin() as connection:
                 return await connection.run_sync(work)

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select
 
 from tocsin.domain.events import Event
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Member, Organization, Token
 from tocsin.domain.roles import Role
-from tocsin.storage.collections import page, search
+from tocsin.storage.collections import page
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.people import people_search
 from tocsin.storage.schema import heads, logs, members, organizations, people, tokens
@@ -97,10 +97,8 @@ async def insert(tx: Writing, one: Organization) -> None:
         await tx.insert(heads, {"organization_id": one.id, "event": event.value})
 
 
-async def organizations_page(
-    tx: Reading, conditions: list[ColumnElement[bool]], wanted: dict[str, str | None], paging: Paging
-) -> Page[Organization]:
-    return await page(tx, organizations, [*conditions, *search(organizations, wanted)], paging, organization)
+async def organizations_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Organization]:
+    return await page(tx, organizations, conditions, paging, organization)
 
 
 async def caller_roles(tx: Reading, person_id: str) -> tuple[int, dict[str, frozenset[str]]] | None:
@@ -184,7 +182,7 @@ async def _members(
     if role is not None:
         conditions.append(members.c.roles.like(f'%"{role}"%'))
     if any(wanted.values()):
-        conditions.append(members.c.person_id.in_(select(people.c.id).where(and_(*people_search(wanted)))))
+        conditions.append(exists().where(people.c.id == members.c.person_id, *people_search(wanted)))
     return await page(tx, members, conditions, paging, member)
 
 

@@ -90,25 +90,14 @@ async def holders(tx: Reading, feedback_id: str) -> set[str]:
     return {one for row in rows for one in (row["organization_id"], row["delegate"]) if one is not None}
 
 
-async def reports_of(tx: Reading, organization_id: str) -> ColumnElement[bool]:
-    """Of reports: those that the organization holds. As plain as can be where nothing was ever delegated to it."""
-    own = reports.c.organization_id == organization_id
-    if await tx.row(_ANY_DELEGATED, organization_id=organization_id) is None:
-        return own
-    return or_(own, reports.c.id.in_(_delegated_to([organization_id])))
-
-
-async def operations_of(tx: Reading, organization_id: str) -> ColumnElement[bool]:
-    """Of operations: those of the reports that the organization holds."""
-    own = operations.c.organization_id == organization_id
-    if await tx.row(_ANY_DELEGATED, organization_id=organization_id) is None:
-        return own
-    return or_(own, operations.c.report_id.in_(_delegated_to([organization_id])))
+async def holds_others(tx: Reading, organization_id: str) -> bool:
+    """Whether a report was ever delegated to the organization: else what it owns is all that it holds."""
+    return await tx.row(_ANY_DELEGATED, organization_id=organization_id) is not None
 
 
 def operations_held_by(organization_ids: Sequence[str]) -> ColumnElement[bool]:
     """Of operations: those of the reports that one of the organizations holds."""
-    delegated = operations.c.report_id.in_(_delegated_to(organization_ids))
+    delegated = operations.c.report_id.in_(delegated_to(organization_ids))
     return or_(operations.c.organization_id.in_(organization_ids), delegated)
 
 
@@ -120,12 +109,11 @@ def held_by(organization_ids: Sequence[str]) -> ColumnElement[bool]:
     return or_(reports.c.organization_id.in_(organization_ids), delegated)
 
 
-def feedback_held_by(organization_ids: Sequence[str]) -> ColumnElement[bool]:
-    """Of feedback: that of which one of the organizations holds a report."""
-    own = select(reports.c.feedback_id).where(reports.c.organization_id.in_(organization_ids))
-    delegated = select(reports.c.feedback_id).where(reports.c.id.in_(_delegated_to(organization_ids)))
-    return or_(feedbacks.c.id.in_(own), feedbacks.c.id.in_(delegated))
+def feedback_delegated_to(organization_ids: Sequence[str]) -> ColumnElement[bool]:
+    """Of feedback: that of which a report was delegated to one of the organizations."""
+    return feedbacks.c.id.in_(select(reports.c.feedback_id).where(reports.c.id.in_(delegated_to(organization_ids))))
 
 
-def _delegated_to(organization_ids: Iterable[str]) -> Select[tuple[str]]:
+def delegated_to(organization_ids: Iterable[str]) -> Select[tuple[str]]:
+    """The ids of reports that were."""
     return select(delegations.c.report_id).where(delegations.c.organization_id.in_(list(organization_ids)))

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Text, bindparam, literal, or_, select, union
 
 from tocsin.domain.languages import Language
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Person
-from tocsin.storage.collections import page, search
+from tocsin.storage.collections import Branch, page_of, search
 from tocsin.storage.interface import Reading, Row, Writing
-from tocsin.storage.partners import held_by
+from tocsin.storage.partners import delegated_to, held_by
 from tocsin.storage.schema import feedbacks, members, operations, people, reports
 from tocsin.storage.statements import Query
 
@@ -106,11 +106,16 @@ def people_search(wanted: dict[str, str | None]) -> list[ColumnElement[bool]]:
 
 def visible_to(person_id: str | None, organization_ids: Sequence[str]) -> ColumnElement[bool]:
     """Oneself, fellow members, and whoever made or works on a report that an organization of the caller's holds."""
-    fellows = select(members.c.person_id).where(members.c.organization_id.in_(organization_ids))
-    held = held_by(organization_ids)
-    reporter = exists().where(feedbacks.c.reporter_id == people.c.id, reports.c.feedback_id == feedbacks.c.id, held)
-    operator = exists().where(operations.c.operator_id == people.c.id, reports.c.id == operations.c.report_id, held)
-    return or_(people.c.id == person_id, people.c.id.in_(fellows), reporter, operator)
+    delegated = delegated_to(organization_ids)
+    reporters, operators = select(reports.c.reporter_id), select(operations.c.operator_id)
+    known = (
+        select(members.c.person_id).where(members.c.organization_id.in_(organization_ids)),
+        reporters.where(reports.c.organization_id.in_(organization_ids)),
+        reporters.where(reports.c.id.in_(delegated)),
+        operators.where(operations.c.organization_id.in_(organization_ids)),
+        operators.where(operations.c.report_id.in_(delegated)),
+    )
+    return people.c.id.in_(union(select(literal(person_id, Text)), *known))
 
 
 async def sees(tx: Reading, wanted_id: str, person_id: str | None, organization_ids: Sequence[str]) -> bool:
@@ -144,7 +149,8 @@ async def visible_page(
 ) -> Page[Person]:
     present = people.c.erased_at.is_(None)
     conditions = [present, visible_to(person_id, organization_ids), *people_search(wanted)]
-    found = await page(tx, people, conditions, paging, person)
+    known = Branch(people.c.id, people.c.created_at, conditions, dear=True)
+    found = await page_of(tx, people, [known], paging, person)
     ids = [one.id for one in found.items]
     first = select(people.c.id, _FIRST_MEMBERSHIP.label("member_of")).where(people.c.id.in_(ids))
     belongs = {row["id"]: row["member_of"] for row in await tx.rows(first)}

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, bindparam, func, select
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import BusinessActivity, Category, Place
 from tocsin.storage import place_index
-from tocsin.storage.collections import page, search
+from tocsin.storage.collections import page
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import business_activities, categories, places
 from tocsin.storage.statements import Query
@@ -107,10 +107,8 @@ async def insert_category(tx: Writing, one: Category) -> None:
     )
 
 
-async def categories_page(
-    tx: Reading, conditions: list[ColumnElement[bool]], wanted: dict[str, str | None], paging: Paging
-) -> Page[Category]:
-    return await page(tx, categories, [*conditions, *search(categories, wanted)], paging, category)
+async def categories_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Category]:
+    return await page(tx, categories, conditions, paging, category)
 
 
 # Places
@@ -163,10 +161,8 @@ def _shaped(one: Place) -> dict[str, object]:
     return {"rings": json.dumps(one.rings), **place_index.located(one.rings)}
 
 
-async def places_page(
-    tx: Reading, conditions: list[ColumnElement[bool]], wanted: dict[str, str | None], paging: Paging
-) -> Page[Place]:
-    return await page(tx, places, [*conditions, *search(places, wanted)], paging, place)
+async def places_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Place]:
+    return await page(tx, places, conditions, paging, place)
 
 
 containing = place_index.containing

@@ -23,7 +23,7 @@ from tocsin.storage import units
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.postgres_log import RETRYABLE, SQL, Connection, PostgresLog, affected, append_events
 from tocsin.storage.records import NewEvent
-from tocsin.storage.statements import Compiled, Query, Writes, compile_statement
+from tocsin.storage.statements import Compilations, Query, Writes
 
 T = TypeVar("T")
 
@@ -42,7 +42,14 @@ CLOCKS_APART: Final = SECOND
 CHANNEL: Final = "tocsin_appended"
 SETTINGS: Final = {"application_name": "tocsin", "idle_in_transaction_session_timeout": "60000"}
 
+LISTING: Final = (
+    "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0;"
+    " SET LOCAL plan_cache_mode = force_custom_plan"
+)
+"""Until the end of the transaction: walk indexes, for the values that are asked for."""
+
 DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call] # SQLAlchemy's
+_COMPILATIONS: Final = Compilations(DIALECT)
 
 log = structlog.get_logger(__name__)
 
@@ -109,14 +116,19 @@ class PostgresReading:
         self._connection = connection
 
     async def rows(self, query: Query | Executable, **parameters: Any) -> Sequence[Row]:
-        compiled = _compiled(query)
-        found = await self._connection.fetch(compiled.text, *compiled.arguments(parameters))
+        text, arguments = _compiled(query, parameters)
+        found = await self._connection.fetch(text, *arguments)
         return cast(Sequence[Row], found)
 
     async def row(self, query: Query | Executable, **parameters: Any) -> Row | None:
         found = await self.rows(query, **parameters)
         assert len(found) <= 1, "asked for one row, there are several"
         return found[0] if found else None
+
+    async def prepare_to_list(self) -> None:
+        """Its estimates make whole tables look cheap, for a search above all, and a list of one organization pays for
+        every organization's rows then."""
+        await self._connection.execute(LISTING)
 
 
 class PostgresWriting(PostgresReading):
@@ -129,8 +141,8 @@ class PostgresWriting(PostgresReading):
         self.appended = False
 
     async def execute(self, query: Query | Executable, **parameters: Any) -> int:
-        compiled = _compiled(query)
-        return affected(await self._connection.execute(compiled.text, *compiled.arguments(parameters)))
+        text, arguments = _compiled(query, parameters)
+        return affected(await self._connection.execute(text, *arguments))
 
     async def insert(self, table: Table, values: Mapping[str, Any]) -> None:
         compiled = self._writes.insert(table, tuple(values))
@@ -152,8 +164,12 @@ async def _leave_as_it_is(_: Connection) -> None:
     """Nothing to undo: nobody leaves a setting, a lock or a cursor behind. Saves a statement each time."""
 
 
-def _compiled(query: Query | Executable) -> Compiled:
-    return query.compiled(DIALECT) if isinstance(query, Query) else compile_statement(query, DIALECT)
+def _compiled(query: Query | Executable, parameters: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    if isinstance(query, Query):
+        compiled = query.compiled(DIALECT)
+        return compiled.text, compiled.arguments(parameters)
+    assert not parameters, "a statement that is put together has its values in it"
+    return _COMPILATIONS.text(query)
 
 
 class PostgresStorage(PostgresLog):

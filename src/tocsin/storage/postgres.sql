@@ -308,3 +308,16 @@ SELECT current_setting('server_version') AS version, current_setting('server_ver
        (SELECT count(*) FROM pg_stat_replication) AS standbys,
        current_setting('max_connections')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
            AS connections_left
+
+-- name: valid_indexes
+SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+WHERE indisvalid AND relnamespace = current_schema()::regnamespace
+
+-- name: try_to_build
+SELECT pg_try_advisory_lock(:key)
+
+-- name: stop_building
+SELECT pg_advisory_unlock(:key)
+
+-- name: drop_index
+DROP INDEX CONCURRENTLY IF EXISTS {name}

@@ -1,15 +1,16 @@
 """Feedback, reports and operations: their rows. Locks are taken in this order, each by id."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
-from tocsin.domain import geometry
+from tocsin.domain.cells import cell_of
 from tocsin.domain.page import Page, Paging
 from tocsin.domain.resources import Feedback, Operation, Point, Progression, Report
 from tocsin.domain.states import FeedbackState, OperationState, ReportState
-from tocsin.storage.collections import checkpoints, checkpoints_text, page, search
+from tocsin.storage.collections import Branch, checkpoints, checkpoints_text, page_of
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.partners import with_delegates
 from tocsin.storage.schema import feedbacks, operations, reports
@@ -84,6 +85,7 @@ async def insert_feedback(tx: Writing, one: Feedback) -> None:
             "latitude": one.point.latitude,
             "longitude": one.point.longitude,
             "elevation": one.elevation,
+            "cell": cell_of(one.point),
             "checkpoints": checkpoints_text(one.checkpoints),
             "created_at": one.created_at,
         },
@@ -94,18 +96,8 @@ async def save_feedback_images(tx: Writing, one: Feedback) -> None:
     await tx.update(feedbacks, one.id, {"images": json.dumps(one.images)})
 
 
-async def feedbacks_inside(tx: Reading, rings: geometry.Rings) -> list[str]:
-    """The ids of feedback inside a polygon: its bounding box chooses candidates, its shape decides."""
-    west, south, east, north = geometry.bounds(rings)
-    statement = select(feedbacks.c.id, feedbacks.c.latitude, feedbacks.c.longitude).where(
-        feedbacks.c.longitude.between(west, east), feedbacks.c.latitude.between(south, north)
-    )
-    rows = await tx.rows(statement)
-    return [row["id"] for row in rows if geometry.contains(rings, Point(row["latitude"], row["longitude"]))]
-
-
-async def feedbacks_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Feedback]:
-    found = await page(tx, feedbacks, conditions, paging, lambda row: feedback(row, Progression(0, 0)))
+async def feedbacks_page(tx: Reading, branches: Sequence[Branch], paging: Paging) -> Page[Feedback]:
+    found = await page_of(tx, feedbacks, branches, paging, lambda row: feedback(row, Progression(0, 0)))
     ids = [one.id for one in found.items]
     counts = (
         select(
@@ -159,7 +151,7 @@ async def reports_of(tx: Reading, feedback_id: str) -> tuple[Report, ...]:
     return tuple([await with_delegates(tx, report(row)) for row in rows])
 
 
-async def insert_report(tx: Writing, one: Report) -> None:
+async def insert_report(tx: Writing, one: Report, of: Feedback) -> None:
     await tx.insert(
         reports,
         {
@@ -171,6 +163,9 @@ async def insert_report(tx: Writing, one: Report) -> None:
             "category_id": one.category_id,
             "priority": one.priority,
             "tags": json.dumps(one.tags),
+            "cell": cell_of(of.point),
+            "public": of.public,
+            "reporter_id": of.reporter_id,
             "created_at": one.created_at,
         },
     )
@@ -210,9 +205,9 @@ def _changing(one: Report) -> dict[str, object]:
     }
 
 
-async def reports_page(tx: Reading, conditions: list[ColumnElement[bool]], paging: Paging) -> Page[Report]:
+async def reports_page(tx: Reading, branches: Sequence[Branch], paging: Paging) -> Page[Report]:
     """To be shown: without their delegates."""
-    return await page(tx, reports, conditions, paging, report)
+    return await page_of(tx, reports, branches, paging, report)
 
 
 # Operations
@@ -280,7 +275,5 @@ async def remove_operation(tx: Writing, operation_id: str) -> None:
     await tx.execute(_REMOVE_OPERATION, id=operation_id)
 
 
-async def operations_page(
-    tx: Reading, conditions: list[ColumnElement[bool]], wanted: dict[str, str | None], paging: Paging
-) -> Page[Operation]:
-    return await page(tx, operations, [*conditions, *search(operations, wanted)], paging, operation)
+async def operations_page(tx: Reading, branches: Sequence[Branch], paging: Paging) -> Page[Operation]:
+    return await page_of(tx, operations, branches, paging, operation)

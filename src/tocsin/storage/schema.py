@@ -7,7 +7,7 @@ or out of the log and its deliveries (events, attempts, retries): those are writ
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -75,6 +75,23 @@ def reference(name: str, target: str, *, nullable: bool = False) -> Column[str]:
 
 def moment(name: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
+
+
+def cell() -> Column[int | None]:
+    """Of a position, as `domain.cells` numbers it; null where an older node has made the row."""
+    return Column("cell", BigInteger, nullable=True)
+
+
+def listing(name: str, *columns: str, where: tuple[str, str] | None = None) -> Index:
+    """An index that a list is read from: with the list's order in it, and what the list is narrowed by.
+
+    On PostgreSQL it is built beside writing, after the migrations (`storage.indexes`), for its table may be long.
+    `where`: its condition on SQLite and on PostgreSQL.
+    """
+    partial: dict[str, Any] = (
+        {} if where is None else {"sqlite_where": text(where[0]), "postgresql_where": text(where[1])}
+    )
+    return Index(name, *columns, info={"listing": True}, **partial)
 
 
 secrets = Table(
@@ -237,8 +254,13 @@ feedbacks = Table(
     Column("checkpoints", Text, nullable=False),  # JSON [[state, created_at, organization_id], …]
     moment("created_at"),
     Column("images", Text, nullable=False, server_default="[]"),  # JSON list of ids
+    cell(),
     Index(None, "created_at"),
     Index(None, "reporter_id", "created_at"),
+    listing("ix_feedbacks_public", "created_at", "id", "state", where=("public = 1", "public")),
+    listing("ix_feedbacks_category", "category_id", "created_at", "id", "state", where=("public = 1", "public")),
+    listing("ix_feedbacks_cell", "cell", "created_at", "id", "state", where=("public = 1", "public")),
+    listing("ix_feedbacks_unfinished", "id", where=("cell IS NULL", "cell IS NULL")),
 )
 
 reports = Table(
@@ -260,10 +282,18 @@ reports = Table(
     Column("checkpoints", Text, nullable=False),  # as in feedbacks
     moment("created_at"),
     moment("updated_at"),
+    # of the feedback, for lists; null where an older node has made the report: see storage.unfinished
+    cell(),
+    Column("public", Boolean),
+    Column("reporter_id", Text),
     Index(None, "feedback_id"),
-    Index(None, "organization_id", "created_at"),
-    Index(None, "organization_id", "state", "created_at"),
-    Index(None, "organization_id", "updated_at"),
+    listing("ix_reports_list", "organization_id", "created_at", "id", "state", "category_id", "updated_at"),
+    listing("ix_reports_cell", "organization_id", "cell", "created_at", "id", "state", "category_id", "updated_at"),
+    listing("ix_reports_feedback", "organization_id", "public", "created_at", "feedback_id"),
+    listing("ix_reports_reporter", "organization_id", "reporter_id"),
+    listing("ix_reports_delegated", "delegated_to", "created_at", "id", where=("delegated_to IS NOT NULL",) * 2),
+    listing("ix_reports_delegated_from", "delegated_from", "id", where=("delegated_from IS NOT NULL",) * 2),
+    listing("ix_reports_unfinished", "id", where=("cell IS NULL", "cell IS NULL")),
 )
 
 operations = Table(
@@ -285,9 +315,8 @@ operations = Table(
     moment("updated_at"),
     Column("images", Text, nullable=False, server_default="[]"),  # as in feedbacks
     Index(None, "report_id", "created_at"),
-    Index(None, "organization_id", "created_at"),
-    Index(None, "organization_id", "updated_at"),
     Index(None, "operator_id", "created_at"),
+    listing("ix_operations_list", "organization_id", "created_at", "id", "state", "updated_at"),
 )
 
 images = Table(

@@ -25,7 +25,7 @@ from tocsin.storage import units
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.records import NewEvent
 from tocsin.storage.sqlite_log import SqliteLog, any_ahead, append_events
-from tocsin.storage.statements import Compiled, Query, Writes, compile_statement
+from tocsin.storage.statements import Compilations, Query, Writes
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ REFUSALS: Final = {
 """What a disk does to us, by SQLite's error: the transaction is rolled back, and works again when the disk does."""
 
 DIALECT: Final = SQLiteDialect_pysqlite(paramstyle="qmark")
+_COMPILATIONS: Final = Compilations(DIALECT)
 
 log = structlog.get_logger(__name__)
 
@@ -162,13 +163,16 @@ class SqliteReading:
         self._begin = begin
 
     async def rows(self, query: Query | Executable, **parameters: Any) -> Sequence[Row]:
-        compiled = _compiled(query)
-        return await self._channel.call(_rows, self._begin, compiled.text, compiled.arguments(parameters))
+        text, arguments = _compiled(query, parameters)
+        return await self._channel.call(_rows, self._begin, text, arguments)
 
     async def row(self, query: Query | Executable, **parameters: Any) -> Row | None:
         found = await self.rows(query, **parameters)
         assert len(found) <= 1, "asked for one row, there are several"
         return found[0] if found else None
+
+    async def prepare_to_list(self) -> None:
+        """Nothing: without statistics it walks the index that was made for the list."""
 
 
 class SqliteWriting(SqliteReading):
@@ -181,8 +185,8 @@ class SqliteWriting(SqliteReading):
         self.appended = False
 
     async def execute(self, query: Query | Executable, **parameters: Any) -> int:
-        compiled = _compiled(query)
-        return await self._channel.call(_execute, self._begin, compiled.text, compiled.arguments(parameters))
+        text, arguments = _compiled(query, parameters)
+        return await self._channel.call(_execute, self._begin, text, arguments)
 
     async def insert(self, table: Table, values: Mapping[str, Any]) -> None:
         compiled = self._writes.insert(table, tuple(values))
@@ -200,8 +204,12 @@ class SqliteWriting(SqliteReading):
             await self._channel.call(_append, self._begin, self._clock.now(), list(events))
 
 
-def _compiled(query: Query | Executable) -> Compiled:
-    return query.compiled(DIALECT) if isinstance(query, Query) else compile_statement(query, DIALECT)
+def _compiled(query: Query | Executable, parameters: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    if isinstance(query, Query):
+        compiled = query.compiled(DIALECT)
+        return compiled.text, compiled.arguments(parameters)
+    assert not parameters, "a statement that is put together has its values in it"
+    return _COMPILATIONS.text(query)
 
 
 class SqliteStorage(SqliteLog):

@@ -235,3 +235,6 @@ PRAGMA journal_mode
 
 -- name: synchronous
 PRAGMA synchronous
+
+-- name: drop_index
+DROP INDEX IF EXISTS {name}

@@ -1,7 +1,8 @@
 """SQL as values: statements compiled once for each dialect, and the files of named hot statements.
 
-Two kinds, and no third: a `Query` wraps a SQLAlchemy Core statement and serves every engine; a `*.sql` file holds the
-few hot statements of the log and its deliveries in one engine's own words, each under `-- name: …` with a comment.
+Two kinds, and no third: a SQLAlchemy Core statement serves every engine, as a `Query` that is compiled at its first use
+or, where it is put together at each call, by way of `Compilations`, which knows its shape again; a `*.sql` file holds
+the few hot statements of the log and its deliveries in one engine's own words, each under `-- name: …` with a comment.
 """
 
 import re
@@ -11,7 +12,11 @@ from importlib.resources import files
 from typing import Any, Final
 
 from sqlalchemy import Dialect, Executable, Table, bindparam, insert, update
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
+
+SHAPES_MAX: Final = 1_000
+"""Statements of different shapes that are kept compiled; more than the API's lists can ask for in practice."""
 
 _NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^--.*$", re.MULTILINE)
@@ -59,6 +64,38 @@ def compile_statement(
     required = {bind.key for bind in compiled.binds.values() if bind.required}  # type: ignore[attr-defined] # SQLCompiler's
     nulls = {name: None for name in compiled.params if name not in known and name not in required}
     return Compiled(str(compiled), tuple(compiled.positiontup or ()), {**known, **nulls})  # type: ignore[attr-defined]
+
+
+class Compilations:
+    """Statements put together at each call, compiled once for each shape: what differs only in its values is compiled
+    already (about 0.3 ms instead of 2 ms). A shape is SQLAlchemy's own cache key."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._compiled: dict[Any, SQLCompiler] = {}
+
+    def text(self, statement: Executable) -> tuple[str, tuple[Any, ...]]:
+        """The statement's text in the dialect, and its arguments in their places."""
+        assert isinstance(statement, ClauseElement)
+        key = statement._generate_cache_key()
+        assert key is not None, "every part of our statements can be known again"
+        compiled = self._compiled.get(key.key)
+        if compiled is None:
+            compiled = self._compile(statement, key)
+        values = compiled.construct_params(extracted_parameters=key.bindparams)
+        if not compiled.post_compile_params:
+            return str(compiled), tuple(values[name] for name in compiled.positiontup or ())
+        expanded = compiled._process_parameters_for_postcompile(values)
+        values = {**values, **expanded.additional_parameters}
+        return expanded.statement, tuple(values[name] for name in expanded.positiontup or ())
+
+    def _compile(self, statement: ClauseElement, key: Any) -> SQLCompiler:
+        if len(self._compiled) >= SHAPES_MAX:
+            self._compiled.pop(next(iter(self._compiled)))
+        compiled = statement.compile(dialect=self._dialect, cache_key=key)
+        assert isinstance(compiled, SQLCompiler)
+        self._compiled[key.key] = compiled
+        return compiled
 
 
 class Writes:

@@ -2,25 +2,24 @@
 
 from typing import Annotated, Any, ClassVar
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictFloat, StrictInt, StringConstraints, WithJsonSchema
 
 from tocsin.api import schemas
 from tocsin.api.answer import answer, page
 from tocsin.api.body import READ_ONLY, Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
-from tocsin.api.parameters import AnyCaller, Geo, Id, KnownCaller, Pages, Text255, Tocsin
+from tocsin.api.filters import ActivityHolders, CategorySearch, Organizations, OrganizationsAround, Places
+from tocsin.api.parameters import AnyCaller, Id, KnownCaller, Pages, Text255, Tocsin
 from tocsin.domain.geometry import Rings
 from tocsin.domain.page import Page
 from tocsin.domain.polygons import rings_of
 
 router = APIRouter(route_class=JsonRoute)
 
-Search = Annotated[str | None, Query(max_length=255)]
 Color = Annotated[str, StringConstraints(strict=True, pattern=r"^#([0-9a-fA-F]{3}){1,2}$", max_length=7)]
 Name = Annotated[Text255, Field(min_length=1)]
 PLACE_NAME_MAX_CHARACTERS = 254
-PARENTS_MAX = 100
 
 
 # Business activities
@@ -33,10 +32,10 @@ PARENTS_MAX = 100
     responses=answers(name="BusinessActivity", page=True),
 )
 async def list_business_activities(
-    request: Request, tocsin: Tocsin, _: KnownCaller, paging: Pages, geo: Geo, organization: Id | None = None
+    request: Request, tocsin: Tocsin, _: KnownCaller, paging: Pages, of: ActivityHolders
 ) -> Response:
     """By name: all were there from the beginning, so that `order`, `after` and `before` tell none from another."""
-    everything = await tocsin.directory.business_activities(organization, geo)
+    everything = await tocsin.directory.business_activities(of)
     part = everything[paging.offset : paging.offset + paging.limit]
     return page(request, tocsin.hal, Page(part, len(everything), paging), tocsin.hal.business_activity)
 
@@ -79,18 +78,6 @@ class CategoryData(CategoryPatch):
     icon: Name
 
 
-async def _category_search(
-    name: Annotated[Search, Query(alias="search[name]")] = None,
-    color: Annotated[Search, Query(alias="search[color]")] = None,
-    icon: Annotated[Search, Query(alias="search[icon]")] = None,
-    identification_number: Annotated[Search, Query(alias="search[identificationNumber]")] = None,
-) -> dict[str, str | None]:
-    return {"name": name, "color": color, "icon": icon, "identification_number": identification_number}
-
-
-CategorySearch = Annotated[dict[str, str | None], Depends(_category_search)]
-
-
 @router.get(
     "/categories", summary="List categories", tags=["categories"], responses=answers(name="Category", page=True)
 )
@@ -99,10 +86,10 @@ async def list_categories(
     tocsin: Tocsin,
     _: KnownCaller,
     paging: Pages,
+    of: Organizations,
     wanted: CategorySearch,
-    organization: Id | None = None,
 ) -> Response:
-    found = await tocsin.directory.categories(organization, wanted, paging)
+    found = await tocsin.directory.categories(of, wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.category)
 
 
@@ -113,10 +100,16 @@ async def list_categories(
     responses=answers(name="Category", page=True),
 )
 async def list_categories_of(
-    request: Request, tocsin: Tocsin, _: KnownCaller, paging: Pages, wanted: CategorySearch, organization: str
+    request: Request,
+    tocsin: Tocsin,
+    _: KnownCaller,
+    paging: Pages,
+    of: OrganizationsAround,
+    wanted: CategorySearch,
+    organization: str,
 ) -> Response:
     await tocsin.directory.require_organization(organization)
-    found = await tocsin.directory.categories(organization, wanted, paging)
+    found = await tocsin.directory.categories(of.of(organization), wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.category)
 
 
@@ -201,24 +194,6 @@ class PlacePatch(PlaceMembers):
         return {name: given[name] for name in ("name", "branch_code", "elevation") if name in given}
 
 
-async def _place_filters(
-    name: Annotated[Search, Query(alias="search[name]")] = None,
-    branch_code: Annotated[Search, Query(alias="search[branchCode]")] = None,
-) -> dict[str, str | None]:
-    return {"name": name, "branch_code": branch_code}
-
-
-async def _parents(
-    parents: Annotated[list[Id], Query(alias="parents[]", max_length=PARENTS_MAX, default_factory=list)],
-    parent: Id | None = None,
-) -> list[str]:
-    return [*parents, *([parent] if parent is not None else [])]
-
-
-PlaceSearch = Annotated[dict[str, str | None], Depends(_place_filters)]
-Parents = Annotated[list[str], Depends(_parents)]
-
-
 @router.get(
     "/places", summary="List places", tags=["places"], responses=answers(name="Place", page=True, errors=(400,))
 )
@@ -227,12 +202,10 @@ async def list_places(
     tocsin: Tocsin,
     _: AnyCaller,
     paging: Pages,
-    parents: Parents,
-    geo: Geo,
-    wanted: PlaceSearch,
+    wanted: Places,
     organization: Id | None = None,
 ) -> Response:
-    found = await tocsin.directory.places(organization, parents, geo, wanted, paging)
+    found = await tocsin.directory.places(wanted if organization is None else wanted.of(organization), paging)
     return page(request, tocsin.hal, found, tocsin.hal.place)
 
 
@@ -247,13 +220,11 @@ async def list_places_of(
     tocsin: Tocsin,
     _: KnownCaller,
     paging: Pages,
-    parents: Parents,
-    geo: Geo,
-    wanted: PlaceSearch,
+    wanted: Places,
     organization: str,
 ) -> Response:
     await tocsin.directory.require_organization(organization)
-    found = await tocsin.directory.places(organization, parents, geo, wanted, paging)
+    found = await tocsin.directory.places(wanted.of(organization), paging)
     return page(request, tocsin.hal, found, tocsin.hal.place)
 
 

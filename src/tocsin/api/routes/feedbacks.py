@@ -18,9 +18,11 @@ from pydantic import (
 from tocsin.api.answer import answer, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, answers
+from tocsin.api.filters import InArea, States
 from tocsin.api.parameters import AnyCaller, Id, KnownCaller, Pages, Text255, Text4000, Tocsin, states
 from tocsin.domain.resources import Point
 from tocsin.domain.states import FeedbackState
+from tocsin.domain.wanted import FeedbackWanted
 from tocsin.service.feedbacks import NewFeedback
 
 router = APIRouter(prefix="/feedbacks", tags=["feedback"], route_class=JsonRoute)
@@ -115,14 +117,21 @@ async def list_feedback(
     tocsin: Tocsin,
     caller: AnyCaller,
     paging: Pages,
+    area: InArea,
     visibility: Annotated[list[Visibility], Query(alias="visibility[]", default_factory=_public)],
-    state: str = "DELIVERED",
+    state: States = "DELIVERED",
     category: Id | None = None,
     organization: Id | None = None,
 ) -> Response:
-    public = [one == "VISIBILITY_PUBLIC" for one in visibility]
-    wanted = states(state, FeedbackState) or tuple(FeedbackState)
-    found = await tocsin.feedbacks.page(caller, wanted, public, category, organization, paging)
+    wanted = FeedbackWanted(
+        states=states(state, FeedbackState),
+        public="VISIBILITY_PUBLIC" in visibility,
+        private="VISIBILITY_PRIVATE" in visibility,
+        category_id=category,
+        organization_id=organization,
+        area=area,
+    )
+    found = await tocsin.feedbacks.page(caller, wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.feedback, vary=True)
 
 

@@ -2,30 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictInt
 
 from tocsin.api.answer import answer, no_content, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
-from tocsin.api.parameters import Id, KnownCaller, Moment, Pages, QueryMoment, Text255, Text4000, Tocsin, states
+from tocsin.api.filters import OperationSearch, States, UpdatedAfter
+from tocsin.api.parameters import Id, KnownCaller, Moment, Pages, Text255, Text4000, Tocsin, states
 from tocsin.domain.states import OperationState
+from tocsin.domain.wanted import OperationsWanted
 
 router = APIRouter(tags=["operations"], route_class=JsonRoute)
 
 DURATION_MAX_MINUTES = 10 * 365 * 24 * 60
-Search = Annotated[str | None, Query(max_length=255)]
-
-
-async def _search(
-    name: Annotated[Search, Query(alias="search[name]")] = None,
-    description: Annotated[Search, Query(alias="search[description]")] = None,
-    identification_number: Annotated[Search, Query(alias="search[identificationNumber]")] = None,
-) -> dict[str, str | None]:
-    return {"name": name, "description": description, "identification_number": identification_number}
-
-
-OperationSearch = Annotated[dict[str, str | None], Depends(_search)]
 
 
 class OperationPatch(Input):
@@ -60,17 +50,11 @@ async def list_operations(
     organization: str,
     paging: Pages,
     wanted: OperationSearch,
-    state: Annotated[str | None, Query(description="one, or several with commas between")] = None,
-    updated_after: Annotated[QueryMoment | None, Query(alias="updatedAfter")] = None,
+    state: States = None,
+    updated_after: UpdatedAfter = None,
 ) -> Response:
-    found = await tocsin.operations.of_organization(
-        caller,
-        organization,
-        states=states(state, OperationState),
-        updated_after=updated_after,
-        wanted=wanted,
-        paging=paging,
-    )
+    operations = OperationsWanted(states(state, OperationState), updated_after, wanted)
+    found = await tocsin.operations.of_organization(caller, organization, operations, paging)
     return page(request, tocsin.hal, found, tocsin.hal.operation)
 
 

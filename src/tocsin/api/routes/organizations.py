@@ -2,21 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import EmailStr, Field, StrictStr
 
 from tocsin.api.answer import answer, no_content, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
-from tocsin.api.parameters import Geo, Id, KnownCaller, Moment, Pages, Text255, Tocsin
-from tocsin.api.people_search import PeopleSearch
+from tocsin.api.filters import Organizations, OrganizationSearch, PeopleSearch
+from tocsin.api.parameters import Id, KnownCaller, Moment, Pages, Text255, Tocsin
 from tocsin.domain.roles import Role
 
 router = APIRouter(tags=["organizations"], route_class=JsonRoute)
 
 Address = Annotated[EmailStr, Field(max_length=255)]
 Name = Annotated[Text255, Field(min_length=1)]
-Search = Annotated[str | None, Query(max_length=255)]
 
 
 class OrganizationPatch(Input):
@@ -53,15 +52,10 @@ async def list_organizations(
     tocsin: Tocsin,
     caller: KnownCaller,
     paging: Pages,
-    geo: Geo,
-    business_activity: Id | None = None,
-    organization: Id | None = None,
-    name: Annotated[Search, Query(alias="search[name]")] = None,
-    alternate_name: Annotated[Search, Query(alias="search[alternateName]")] = None,
-    description: Annotated[Search, Query(alias="search[description]")] = None,
+    of: Organizations,
+    wanted: OrganizationSearch,
 ) -> Response:
-    wanted = {"name": name, "alternate_name": alternate_name, "description": description}
-    found = await tocsin.organizations.page(wanted, business_activity, organization, geo, paging)
+    found = await tocsin.organizations.page(caller, of, wanted, paging)
     return page(
         request, tocsin.hal, found, lambda one: tocsin.hal.organization(one, full=caller.belongs(one.id)), vary=True
     )

@@ -1,17 +1,15 @@
 """Partners, and reports delegated to them (CONTRACT, sections 3 and 8.4)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from tocsin.api.answer import answer, no_content, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, answers
-from tocsin.api.parameters import Geo, Id, KnownCaller, Pages, Tocsin
+from tocsin.api.filters import Organizations, OrganizationSearch
+from tocsin.api.parameters import Id, KnownCaller, Pages, Tocsin
 
 router = APIRouter(prefix="/organizations/{organization}", route_class=JsonRoute)
 
-Search = Annotated[str | None, Query(max_length=255)]
 RELATIONSHIPS = "/relationships"
 
 
@@ -33,15 +31,10 @@ async def list_partners(
     caller: KnownCaller,
     organization: str,
     paging: Pages,
-    geo: Geo,
-    business_activity: Id | None = None,
-    only: Annotated[Id | None, Query(alias="organization", description="only this partner")] = None,
-    name: Annotated[Search, Query(alias="search[name]")] = None,
-    alternate_name: Annotated[Search, Query(alias="search[alternateName]")] = None,
-    description: Annotated[Search, Query(alias="search[description]")] = None,
+    of: Organizations,
+    wanted: OrganizationSearch,
 ) -> Response:
-    wanted = {"name": name, "alternate_name": alternate_name, "description": description}
-    found = await tocsin.partners.page(caller, organization, wanted, business_activity, only, geo, paging)
+    found = await tocsin.partners.page(caller, organization, of, wanted, paging)
     return page(
         request, tocsin.hal, found, lambda one: tocsin.hal.organization(one, full=caller.belongs(one.id)), vary=True
     )

@@ -8,13 +8,13 @@ from pydantic import BeforeValidator, Field, StrictBool, StrictStr, model_valida
 from tocsin.api.answer import answer, no_content, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import WRITE_ERRORS, answers
+from tocsin.api.filters import OperationSearch, PeopleSearch, States
 from tocsin.api.parameters import Id, KnownCaller, Pages, Text255, Tocsin, states
-from tocsin.api.people_search import PeopleSearch
 from tocsin.api.routes.feedbacks import Visibility
-from tocsin.api.routes.operations import OperationSearch
 from tocsin.api.routes.security import Email
 from tocsin.domain.roles import Role
 from tocsin.domain.states import FeedbackState, OperationState
+from tocsin.domain.wanted import FeedbackWanted, OperationsWanted
 
 router = APIRouter(prefix="/people", tags=["people"], route_class=JsonRoute)
 
@@ -115,9 +115,10 @@ async def list_operations_of(
     person: str,
     paging: Pages,
     wanted: OperationSearch,
-    state: Annotated[str | None, Query(description="one, or several with commas between")] = None,
+    state: States = None,
 ) -> Response:
-    found = await tocsin.people.operations(caller, person, states(state, OperationState), wanted, paging)
+    operations = OperationsWanted(states(state, OperationState), search=wanted)
+    found = await tocsin.people.operations(caller, person, operations, paging)
     return page(request, tocsin.hal, found, tocsin.hal.operation, vary=True)
 
 
@@ -134,19 +135,19 @@ async def list_feedback_of(
     person: str,
     paging: Pages,
     visibility: Annotated[list[Visibility], Query(alias="visibility[]", default_factory=list)],
-    state: Annotated[str | None, Query(description="one, or several with commas between")] = None,
+    state: States = None,
     category: Id | None = None,
     organization: Id | None = None,
 ) -> Response:
-    found = await tocsin.people.feedbacks(
-        caller,
-        person,
+    wanted = FeedbackWanted(
         states=states(state, FeedbackState),
-        public=[one == "VISIBILITY_PUBLIC" for one in visibility],
+        public=not visibility or "VISIBILITY_PUBLIC" in visibility,
+        private=not visibility or "VISIBILITY_PRIVATE" in visibility,
         category_id=category,
         organization_id=organization,
-        paging=paging,
+        reporter_id=person,
     )
+    found = await tocsin.people.feedbacks(caller, person, wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.feedback, vary=True)
 
 

@@ -2,15 +2,16 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field, StrictInt
 
 from tocsin.api.answer import answer, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
-from tocsin.api.parameters import Id, KnownCaller, Pages, QueryMoment, Text255, Text4000, Tocsin, states
-from tocsin.api.routes.operations import OperationSearch
+from tocsin.api.filters import OperationSearch, ReportSearch, States, UpdatedAfter
+from tocsin.api.parameters import Id, KnownCaller, Pages, Text255, Text4000, Tocsin, states
 from tocsin.domain.states import OperationState, ReportState
+from tocsin.domain.wanted import OperationsWanted, ReportsWanted
 
 router = APIRouter(tags=["reports"], route_class=JsonRoute)
 
@@ -33,9 +34,6 @@ class Transition(Input):
     transition: Text255
 
 
-UpdatedAfter = Annotated[QueryMoment | None, Query(alias="updatedAfter", description="on updatedAt, inclusive")]
-
-
 @router.get(
     "/organizations/{organization}/reports",
     summary="List an organization's reports",
@@ -47,20 +45,14 @@ async def list_reports(
     caller: KnownCaller,
     organization: str,
     paging: Pages,
-    state: Annotated[str | None, Query(description="one, or several with commas between")] = None,
+    search: ReportSearch,
+    state: States = None,
     category: Id | None = None,
     place: Id | None = None,
     updated_after: UpdatedAfter = None,
 ) -> Response:
-    found = await tocsin.reports.page(
-        caller,
-        organization,
-        states=states(state, ReportState),
-        category_id=category,
-        place_id=place,
-        updated_after=updated_after,
-        paging=paging,
-    )
+    wanted = ReportsWanted(states(state, ReportState), category, place, updated_after, search)
+    found = await tocsin.reports.page(caller, organization, wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.report)
 
 
@@ -108,10 +100,12 @@ async def list_operations_of(
     caller: KnownCaller,
     report: str,
     paging: Pages,
-    wanted: OperationSearch,
-    state: str | None = None,
+    search: OperationSearch,
+    state: States = None,
+    updated_after: UpdatedAfter = None,
 ) -> Response:
-    found = await tocsin.operations.of_report(caller, report, states(state, OperationState), wanted, paging)
+    wanted = OperationsWanted(states(state, OperationState), updated_after, search)
+    found = await tocsin.operations.of_report(caller, report, wanted, paging)
     return page(request, tocsin.hal, found, tocsin.hal.operation)
 
 
