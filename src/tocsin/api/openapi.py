@@ -172,14 +172,14 @@ def _described(operation: dict[str, Any], who: str) -> str:
 
 def credential(dependant: Dependant) -> str:
     """Whether a route takes a credential: `none`, `optional` or `needed`."""
-    found = {one.call for one in _dependencies(dependant)}
+    found = {one.call for one in dependencies(dependant)}
     return "needed" if known in found else "optional" if bearer in found else "none"
 
 
-def _dependencies(dependant: Dependant) -> Iterator[Dependant]:
+def dependencies(dependant: Dependant) -> Iterator[Dependant]:
     for one in dependant.dependencies:
         yield one
-        yield from _dependencies(one)
+        yield from dependencies(one)
 
 
 def _conditions(method: str, path: str, *, changing: bool) -> tuple[str, ...]:
