@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.api.cast import Cast, cast, random_id
-from tests.api.client import INSIDE, Person, person
+from tests.api.client import Person, person
 from tests.api.test_matrix import bodies, filled, fresh, randomly
 from tests.conftest import Service
 from tocsin.api.endpoints import CALLS, Call
@@ -53,23 +53,14 @@ async def anew(call: Call, of: Cast) -> tuple[Person, dict[str, str], Any]:
     if call.path == "/organizations/{organization}/members" and call.method == "POST":
         return admin, ids, {"person": (await person(admin.http, f"{random_id()}@example.org")).id}
     if call.path == "/organizations/{organization}/delegates":
-        return admin, ids, {**body, "report": await new_report(admin)}
+        return admin, ids, {"report": (await of.bordeaux.report())["id"], "organization": of.partner.id}
     if transition and "{report}" in call.path:
-        return admin, {**ids, "report": await new_report(admin)}, body
+        return admin, {**ids, "report": (await of.bordeaux.report())["id"]}, body
     if transition and "{operation}" in call.path:
         made = await admin.post("/operations", {"report": ids["report"]})
         await admin.post(f"/operations/{made['id']}/assign", {"member": of.operator_member})
         return admin, {**ids, "operation": made["id"]}, body
     return admin, ids, body
-
-
-async def new_report(admin: Person) -> str:
-    feedback = await admin.post("/feedbacks/issues", {"geo": INSIDE})
-    memberships = await admin.get(f"/people/{admin.id}/memberships")
-    organization = memberships["_embedded"]["items"][0]["_links"]["organization"]["iriTemplate"]["mapping"]
-    page = await admin.get(f"/organizations/{organization['organization']}/reports?limit=100")
-    link = feedback["_links"]["self"]
-    return str(next(one["id"] for one in page["_embedded"]["items"] if one["_links"]["feedback"] == link))
 
 
 async def test_what_is_served_answers_as_the_reference_says(service: Service) -> None:

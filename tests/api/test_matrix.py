@@ -140,7 +140,10 @@ async def fresh(call: tuple[str, str], of: Cast, ids: dict[str, str]) -> dict[st
             return {**ids, "member": (await admin.post(f"{organization}/members", {"person": one.id}))["id"]}
         case ("DELETE", "/tokens/{token}"):
             return {**ids, "token": (await admin.post(f"{organization}/tokens", {"name": "new"}))["id"]}
-        case ("DELETE", "/organizations/{organization}/relationships/{relationship}"):
+        case (
+            _,
+            "/organizations/{organization}/relationships/{relationship}" | "/organizations/{organization}/delegates",
+        ):
             await admin.post(f"{organization}/relationships", {"organization": of.partner.id})
             return ids
         case ("DELETE", "/operations/{operation}" | "/operations/{operation}/images/{image}"):

@@ -56,9 +56,9 @@ class Call:
     left_out: str = ""
 
 
-def _both(path: str, resource: str, **query: tuple[str, ...]) -> tuple[Call, Call]:
+def _both(path: str, resource: str, *, query: tuple[str, ...]) -> tuple[Call, Call]:
     """The page of a collection, and what adds to it."""
-    return Call("GET", path, f"200 page of {resource}", **query), Call("POST", path, f"201 {resource}")
+    return Call("GET", path, f"200 page of {resource}", query), Call("POST", path, f"201 {resource}")
 
 
 def _one(path: str, resource: str) -> tuple[Call, Call]:
