@@ -106,6 +106,7 @@ async def _refused(service: Service) -> dict[str, Actor]:
     lyon = await city(again, "Revoking", FAR)
     revoked = await again.post(f"/organizations/{lyon.id}/tokens", {"name": "revoked", "roles": EVERY_ROLE})
     await again.delete(f"/tokens/{revoked['id']}")
+    service.clock.advance(1)
     link = await password_link(service, again.id)
     changed = await service.http.post(f"/security/password/change/{link}", json={"password": PASSWORD})
     assert changed.status_code == 204
