@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from tocsin.api import endpoints
+from tocsin.api.application import routes
 from tocsin.cli import app
 from tocsin.domain.diagram import page
 from tocsin.domain.events import Event
@@ -19,6 +21,14 @@ REFERENCE = ROOT / "docs" / "reference"
 
 def test_the_state_diagrams_are_drawn_from_the_tables() -> None:
     assert (REFERENCE / "states.md").read_text(encoding="utf-8") == page()
+
+
+def test_the_reference_of_endpoints_is_made_from_the_routes() -> None:
+    current = endpoints.page()
+    assert (REFERENCE / "endpoints.md").read_text(encoding="utf-8") == current, "python -m tocsin.api.endpoints"
+    served = {(method, route.path) for route in routes() for method in route.methods or ()}
+    wrong = [one for one in endpoints.CALLS if ((one.method, one.path) in served) is bool(one.left_out)]
+    assert wrong == [], "what is served is not left out, and what is left out has a reason"
 
 
 def test_every_setting_is_in_the_reference() -> None:

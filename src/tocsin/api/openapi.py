@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from tocsin.api.access import ACCESS
 from tocsin.api.calls import CALLS_MAX_PER_SECOND, UNLIMITED
 from tocsin.api.conditional import KEY_MAX_CHARACTERS, changed_by, takes_key
 from tocsin.api.parameters import bearer, known
@@ -139,15 +140,16 @@ def _complete(
     route: APIRoute, method: str, operation: dict[str, Any], schemas: dict[str, Any], *, changing: bool
 ) -> None:
     """`changing`: it changes a resource that has versions."""
-    credential = _credential(route.dependant)
-    operation["security"] = {"none": [], "optional": [{}, {"bearer": []}], "needed": [{"bearer": []}]}[credential]
+    wanted = credential(route.dependant)
+    operation["security"] = {"none": [], "optional": [{}, {"bearer": []}], "needed": [{"bearer": []}]}[wanted]
+    operation["description"] = _described(operation, ACCESS[method, route.path].sentence)
     operation["parameters"] = [_parameter(one) for one in operation.get("parameters", [])]
     conditions = _conditions(method, route.path, changing=changing)
     operation["parameters"] += [
         {"$ref": f"#/components/parameters/{name}"} for name in (*conditions, "Accept-Language")
     ]
     responses = operation["responses"]
-    for status in _refusals(route, credential, conditions, operation):
+    for status in _refusals(route, wanted, conditions, operation):
         responses.setdefault(status, {})
     for status in responses:
         if status in ERRORS:
@@ -162,16 +164,22 @@ def _complete(
     operation["responses"] = dict(sorted(responses.items()))
 
 
-def _credential(dependant: Dependant) -> str:
+def _described(operation: dict[str, Any], who: str) -> str:
+    """What a route says of itself, and who may call it."""
+    own = operation.get("description", "")
+    return f"{own}\n\nWho may: {who}." if own else f"Who may: {who}."
+
+
+def credential(dependant: Dependant) -> str:
     """Whether a route takes a credential: `none`, `optional` or `needed`."""
-    found = {one.call for one in _dependencies(dependant)}
+    found = {one.call for one in dependencies(dependant)}
     return "needed" if known in found else "optional" if bearer in found else "none"
 
 
-def _dependencies(dependant: Dependant) -> Iterator[Dependant]:
+def dependencies(dependant: Dependant) -> Iterator[Dependant]:
     for one in dependant.dependencies:
         yield one
-        yield from _dependencies(one)
+        yield from dependencies(one)
 
 
 def _conditions(method: str, path: str, *, changing: bool) -> tuple[str, ...]:
@@ -186,12 +194,12 @@ def _conditions(method: str, path: str, *, changing: bool) -> tuple[str, ...]:
     return tuple(name for name, taken in names.items() if taken)
 
 
-def _refusals(route: APIRoute, credential: str, conditions: Iterable[str], operation: dict[str, Any]) -> Iterator[str]:
+def _refusals(route: APIRoute, wanted: str, conditions: Iterable[str], operation: dict[str, Any]) -> Iterator[str]:
     if route.path.startswith(UNLIMITED):
         yield "503"
         return
     yield from _RETRIED
-    if credential != "none":
+    if wanted != "none":
         yield "401"
     if "If-Match" in conditions:
         yield from ("400", "412")
