@@ -28,8 +28,9 @@ async def prototypes(service: Service) -> tuple[Prototype, Prototype]:
 async def test_a_copied_report_is_the_one_that_the_product_makes(service: Service) -> None:
     model, other = await prototypes(service)
     ids = (other.organization_id, other.feedback["id"])
-    assert model.report_of(*ids, other.report["id"]) == other.report
-    elsewhere = {name: other.feedback[name] for name in ("reporter_id", "longitude")}
+    of_the_feedback = {name: other.report[name] for name in ("reporter_id", "cell")}
+    assert {**model.report_of(*ids, other.report["id"]), **of_the_feedback} == other.report
+    elsewhere = {name: other.feedback[name] for name in ("reporter_id", "longitude", "cell")}
     assert {**model.feedback_of(*ids), **elsewhere} == other.feedback
 
 
