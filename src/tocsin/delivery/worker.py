@@ -46,7 +46,7 @@ POLL_SECONDS: Final = 1.0
 RELOAD_SECONDS: Final = 0.5
 """How often webhooks of held leases are compared with what storage has."""
 FLUSH_RESULTS: Final = 100
-LEASES_PER_TURN: Final = 500
+LEASES_PER_TURN: Final = 1_000
 FAILING_PER_TURN: Final = 50
 GRACE_SECONDS: Final = 8.0
 """At the end: how long what is in flight may still take."""
