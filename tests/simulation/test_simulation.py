@@ -136,7 +136,7 @@ PLANTS: dict[str, tuple[Invariant, Plan, Plant]] = {
     "a cursor runs ahead": (
         Invariant.LOST,
         SINGLE,
-        _statement("move_cursor", "max(cursor, :cursor)", "max(cursor, :cursor + 1)"),
+        _statement("move_cursors", "max(webhooks.cursor, m.cursor)", "max(webhooks.cursor, m.cursor + 1)"),
     ),
     "the retention takes what waits": (
         Invariant.LOST,
@@ -153,7 +153,7 @@ PLANTS: dict[str, tuple[Invariant, Plan, Plant]] = {
     "a lost lease still writes": (
         Invariant.LEASE,
         PAUSED,
-        _statement("holds_lease", "AND lease_token = :token", ""),
+        _statement("held", "WHERE e.lease_token = h.value", ""),
     ),
     "a POST starts that outlives its lease": (Invariant.LEASE, PAUSED, _start_whatever_the_lease),
     "retries come at once": (Invariant.SCHEDULE, SMALL, _retry_at_once),
@@ -167,9 +167,7 @@ PLANTS: dict[str, tuple[Invariant, Plan, Plant]] = {
     "a disabled webhook is served": (
         Invariant.DISABLED,
         OWNED,
-        _statement(
-            "live_subscriptions", "w.endpoint_id = :endpoint_id AND w.enabled = 1", "w.endpoint_id = :endpoint_id"
-        ),
+        _statement("live_subscriptions", "json_each(:endpoint_ids)) AND w.enabled = 1", "json_each(:endpoint_ids))"),
     ),
     "an old secret signs": (Invariant.SIGNATURE, OWNED, _sign_with_old_secrets),
     "a cursor lags behind": (Invariant.REPEATED, SMALL.calm(), _deliver_twice),

@@ -8,10 +8,20 @@ from sqlalchemy import select
 
 from tests.api.client import City, city, person
 from tests.conftest import ManualClock, Service, both_engines
+from tocsin.clock import SECOND
 from tocsin.domain.errors import NotFound
 from tocsin.storage.interface import Storage, Writing
 from tocsin.storage.postgres import PostgresWriting
-from tocsin.storage.records import AttemptRecord, CursorMove, Parked, ReadRequest, Settlement, Stretch
+from tocsin.storage.records import (
+    NOTHING_TAKEN,
+    AttemptRecord,
+    CursorMove,
+    EndpointHealth,
+    Parked,
+    ReadRequest,
+    Settlement,
+    Stretch,
+)
 from tocsin.storage.schema import attempts, endpoints, events, reports, retries, webhooks
 from tocsin.storage.sqlite import SqliteWriting
 
@@ -84,13 +94,12 @@ async def test_sequences_and_ordinals_have_no_gaps_under_concurrent_writers(stor
 
 async def test_an_idle_endpoint_is_noticed_leased_and_released(storage: Storage, bordeaux: City) -> None:
     webhook = await bordeaux.webhook("reportCreated", URL)
-    assert await storage.lease("me", 10, 10, 30) == ()
+    assert await storage.take("me", 10, 10, 30) == NOTHING_TAKEN
     await bordeaux.report()
-    assert await storage.notice() == 1
-    assert await storage.notice() == 0
-    (leased,) = await storage.lease("me", 10, 10, 30)
+    noticed, (leased,) = await storage.take("me", 10, 10, 30)
+    assert noticed == 1
     assert [one.webhook_id for one in leased.subscriptions] == [webhook["id"]]
-    assert await storage.lease("other", 10, 10, 30) == ()
+    assert await storage.take("other", 10, 10, 30) == NOTHING_TAKEN
     stretch = Stretch(leased.organization_id, "reportCreated", 0, 10)
     (answer,) = await storage.fetch([ReadRequest(leased.id, (stretch,), 0)])
     assert [event.ordinal for event in answer.events[0]] == [1]
@@ -105,12 +114,38 @@ async def test_an_idle_endpoint_is_noticed_leased_and_released(storage: Storage,
 async def test_what_comes_while_an_endpoint_is_leased_makes_it_due_again(storage: Storage, bordeaux: City) -> None:
     await bordeaux.webhook("reportCreated", URL)
     await bordeaux.report()
-    await storage.notice()
-    (leased,) = await storage.lease("me", 10, 10, 30)
+    _, (leased,) = await storage.take("me", 10, 10, 30)
     await bordeaux.report()
-    await storage.notice()
+    assert await storage.take("me", 10, 10, 30) == (1, ())
     await storage.settle([Settlement(leased.id, leased.token, release=True)])
-    assert len(await storage.lease("me", 10, 10, 30)) == 1
+    assert len((await storage.take("me", 10, 10, 30)).leased) == 1
+
+
+async def test_what_there_is_no_room_for_is_due(storage: Storage, bordeaux: City) -> None:
+    for number in range(3):
+        await bordeaux.webhook("reportCreated", f"{URL}/{number}")
+    await bordeaux.report()
+    noticed, leased = await storage.take("me", 1, 10, 30)
+    assert (noticed, len(leased)) == (1, 1)
+    noticed, rest = await storage.take("other", 10, 10, 30)
+    assert (noticed, len(rest)) == (0, 2)
+    assert await storage.take("other", 10, 10, 30) == NOTHING_TAKEN
+
+
+async def test_a_failing_endpoint_is_noticed_and_has_a_limit_of_its_own(
+    clock: ManualClock, storage: Storage, bordeaux: City
+) -> None:
+    await bordeaux.webhook("reportCreated", URL)
+    await bordeaux.report()
+    _, (leased,) = await storage.take("me", 10, 10, 30)
+    health = EndpointHealth(consecutive_failures=3, not_before=clock.now() + SECOND)
+    await storage.settle([Settlement(leased.id, leased.token, health=health, release=True)])
+    await bordeaux.report()
+    assert await storage.take("me", 10, 10, 30) == (1, ()), "not before its time"
+    clock.advance(1)
+    assert await storage.take("me", 10, 0, 30) == NOTHING_TAKEN
+    _, (again,) = await storage.take("me", 0, 1, 30)
+    assert again.health == health
 
 
 async def test_a_lost_lease_writes_attempts_and_nothing_else(
@@ -118,10 +153,9 @@ async def test_a_lost_lease_writes_attempts_and_nothing_else(
 ) -> None:
     webhook = await bordeaux.webhook("reportCreated", URL)
     await bordeaux.report()
-    await storage.notice()
-    (first,) = await storage.lease("dead", 10, 10, 30)
+    _, (first,) = await storage.take("dead", 10, 10, 30)
     clock.advance(30)
-    (second,) = await storage.lease("alive", 10, 10, 30)
+    _, (second,) = await storage.take("alive", 10, 10, 30)
     assert first.token != second.token
     assert await storage.renew({first.id: first.token}, 30) == {first.id}
     assert await storage.renew({second.id: second.token}, 30) == frozenset()
@@ -142,11 +176,10 @@ async def test_who_takes_over_skips_what_was_delivered_beyond_the_cursor(
     webhook = await bordeaux.webhook("reportCreated", URL)
     for _ in range(3):
         await bordeaux.report()
-    await storage.notice()
-    (first,) = await storage.lease("dead", 10, 10, 30)
+    _, (first,) = await storage.take("dead", 10, 10, 30)
     await storage.settle([Settlement(first.id, first.token, [attempt(webhook["id"], 2)])])
     clock.advance(31)
-    (second,) = await storage.lease("alive", 10, 10, 30)
+    _, (second,) = await storage.take("alive", 10, 10, 30)
     assert second.subscriptions[0].settled == {2}
 
 
@@ -155,14 +188,12 @@ async def test_what_was_parked_of_another_event_type_settles_nothing_of_this_one
 ) -> None:
     webhook = await bordeaux.webhook("reportCreated", URL)
     report, *_ = [await bordeaux.report() for _ in range(3)]
-    await storage.notice()
-    (leased,) = await storage.lease("me", 10, 10, 30)
+    _, (leased,) = await storage.take("me", 10, 10, 30)
     parked = Parked(webhook["id"], "", 0, leased.organization_id, 3, 3, "r", "retrying", 1, 2**60, "x")
     await storage.settle([Settlement(leased.id, leased.token, parked=[parked], release=True, uncertain=True)])
     await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"event": "reportStateChanged"})
     await bordeaux.move(report, "accept", "hold", "progress")
-    await storage.notice()
-    (leased,) = await storage.lease("me", 10, 10, 30)
+    _, (leased,) = await storage.take("me", 10, 10, 30)
     assert (leased.subscriptions[0].cursor, leased.subscriptions[0].settled) == (0, frozenset())
 
 
@@ -171,8 +202,7 @@ async def test_what_a_worker_parks_for_a_webhook_that_changed_meanwhile_is_dropp
 ) -> None:
     webhook = await bordeaux.webhook("reportCreated", URL)
     await bordeaux.report()
-    await storage.notice()
-    (leased,) = await storage.lease("me", 10, 10, 30)
+    _, (leased,) = await storage.take("me", 10, 10, 30)
     await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"enabled": False})
     parked = Parked(webhook["id"], "", 0, leased.organization_id, 1, 1, "r", "retrying", 1, 5, "x")
     move = CursorMove(webhook["id"], "", leased.subscriptions[0].epoch, 1)
@@ -186,14 +216,13 @@ async def test_what_a_worker_parks_for_a_webhook_that_changed_meanwhile_is_dropp
 async def test_results_for_a_webhook_that_changed_meanwhile_are_dropped(storage: Storage, bordeaux: City) -> None:
     webhook = await bordeaux.webhook("reportCreated", URL)
     await bordeaux.report()
-    await storage.notice()
-    (leased,) = await storage.lease("me", 10, 10, 30)
+    _, (leased,) = await storage.take("me", 10, 10, 30)
     await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"enabled": False})
     await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"enabled": True})
     move = CursorMove(webhook["id"], "", leased.subscriptions[0].epoch, 1)
     await storage.settle([Settlement(leased.id, leased.token, cursors=[move], release=True)])
     assert (await rows(storage, webhooks))[0]["cursor"] == 0
-    assert len(await storage.lease("me", 10, 10, 30)) == 1
+    assert len((await storage.take("me", 10, 10, 30)).leased) == 1
 
 
 async def test_results_count_for_a_webhook_of_which_only_the_way_of_sending_changed(
@@ -201,8 +230,7 @@ async def test_results_count_for_a_webhook_of_which_only_the_way_of_sending_chan
 ) -> None:
     webhook = await bordeaux.webhook("reportCreated", URL)
     await bordeaux.report()
-    await storage.notice()
-    (leased,) = await storage.lease("me", 10, 10, 30)
+    _, (leased,) = await storage.take("me", 10, 10, 30)
     (before,) = leased.subscriptions
     await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"maxInFlight": 3, "headers": {"X-A": "b"}})
     await bordeaux.admin.post(f"/webhooks/{webhook['id']}/secret")
@@ -217,8 +245,7 @@ async def test_a_held_delivery_becomes_due_when_nothing_is_before_it(storage: St
     webhook = await bordeaux.webhook("reportCreated", URL)
     for _ in range(2):
         await bordeaux.report()
-    await storage.notice()
-    (leased,) = await storage.lease("me", 10, 10, 30)
+    _, (leased,) = await storage.take("me", 10, 10, 30)
 
     def parked(sequence: int, state: str, at: int | None) -> Parked:
         return Parked(webhook["id"], "", 0, leased.organization_id, sequence, sequence, "r", state, 1, at, "x")

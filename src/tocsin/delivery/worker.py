@@ -1,12 +1,15 @@
 """The worker: leases due endpoints, lets `endpoint` and `policy` decide, the `sender` send, and writes what came of it.
 
-One *turn* talks to storage: settle, and beside it notice, lease and fetch for what is newly leased; then fetch for what
-was held before, of which everything is settled by then. Between turns, outcomes arrive as callbacks and start the next
-deliveries from what was read already. Turns follow each other every `TURN_SECONDS` while there is something to write or
-read, at once on a hint or after `FLUSH_RESULTS` outcomes, and every `POLL_SECONDS` when nothing says that there is
-work: a missed hint costs a second, never an event.
+Two loops talk to storage, each at its own pace. One *takes*: it notices what was appended, leases what is due, and
+reads what that has to send, again and again while there is something to take and room for it. The other takes *turns*:
+it settles what came of deliveries, and then reads what else the leased endpoints have, of which everything is settled
+by then. Between them, outcomes arrive as callbacks and start the next deliveries from what was read already.
 
-The database is the truth: an error of it ends the turn, what was to be written is kept and written with the next one.
+Turns follow each other every `TURN_SECONDS` while anything is held, at once after `FLUSH_RESULTS` outcomes. A hint
+wakes the taker, and so does a lease that ended; without either it looks every `POLL_SECONDS`: a missed hint costs a
+second, never an event.
+
+The database is the truth: an error of it ends a turn, what was to be written is kept and written with the next one.
 """
 
 import asyncio
@@ -14,7 +17,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol, get_args
+from typing import Final, Protocol, TypeVar, get_args
 
 import structlog
 
@@ -42,18 +45,22 @@ PAUSE_SECONDS: Final = 0.25
 SLOW_SECONDS: Final = 0.5
 """An endpoint with a POST in flight for longer than this is slow."""
 TURN_SECONDS: Final = 0.02
+GATHER_SECONDS: Final = 0.02
+"""From the end of a lease until something is taken in its place: what is leased together shares its reads."""
 POLL_SECONDS: Final = 1.0
 RELOAD_SECONDS: Final = 0.5
 """How often webhooks of held leases are compared with what storage has."""
 FLUSH_RESULTS: Final = 100
-LEASES_PER_TURN: Final = 1_000
-FAILING_PER_TURN: Final = 50
+LEASES_AT_A_TIME: Final = 500
+FAILING_AT_A_TIME: Final = 50
 GRACE_SECONDS: Final = 8.0
 """At the end: how long what is in flight may still take."""
 RECIPIENTS_MAX: Final = 10_000
 DATABASE_PAUSE_SECONDS: Final = 0.5
 DECISIONS: Final = {one: one.__name__.lower() for one in get_args(Decision)}
 """As metrics name them."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +98,8 @@ class Held:
     suspect: bool = False
     """Failing or slow: such endpoints hold together at most half of the worker's concurrency."""
     oldest_started_at: float = 0.0
+    is_new: bool = True
+    """Its first events are still on their way from storage."""
 
     def __post_init__(self) -> None:
         self.judge()
@@ -133,89 +142,100 @@ class Worker:
         self._in_flight = 0
         self._suspect_in_flight = 0
         self._results = 0
-        self._released = False
-        """In this turn."""
         self._unwritten: list[Settlement] = []
         self._recipients: OrderedDict[tuple[str, str, int], Recipient] = OrderedDict()
         self._wake = asyncio.Event()
+        """There is something to write or to read."""
+        self._look = asyncio.Event()
+        """There may be something to take, or room for it."""
         self._stopping = False
         self._renew_at = 0.0
         self._reload_at = 0.0
-        self._notice_at = 0.0
         storage.on_append(self.hint)
 
     def hint(self) -> None:
         """Something was appended: look now."""
-        self._notice_at = 0.0
-        self._wake.set()
+        self._look.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set; then finish what is in flight, write it, and give every lease back."""
-        stopper = asyncio.ensure_future(self._wake_on(stop))
+        stopper = asyncio.ensure_future(self._stop_on(stop))
+        taker = asyncio.ensure_future(self._take_on())
         try:
-            while not stop.is_set():
-                await self._guarded_turn()
-                await self._rest()
-            await self._drain()
+            while not self._stopping:
+                await self._guarded(self._turn)
+                await _either(self._wake, TURN_SECONDS if self._held or self._unwritten else POLL_SECONDS)
+            await self._drain(taker)
         finally:
             stopper.cancel()
+            taker.cancel()
 
-    async def _wake_on(self, stop: asyncio.Event) -> None:
+    async def _stop_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self._wake.set()
-
-    async def _rest(self) -> None:
-        """Until there may be something to do."""
-        busy = self._held or self._unwritten or self._released
-        seconds = TURN_SECONDS if busy else POLL_SECONDS
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
-        self._wake.clear()
-
-    async def _drain(self) -> None:
-        """Start nothing more; what is unfinished after the grace ends as interrupted, spending no schedule."""
         self._stopping = True
-        for held in self._held.values():
-            held.lane.draining = True
+        self._wake.set()
+        self._look.set()
+
+    async def _drain(self, taker: "asyncio.Future[None]") -> None:
+        """Start nothing more; what is unfinished after the grace ends as interrupted, spending no schedule."""
         give_up_at = self._clock.monotonic() + GRACE_SECONDS
-        while self._in_flight and self._clock.monotonic() < give_up_at:
-            await self._guarded_turn()
-            await self._rest()
+        while (self._in_flight or not taker.done()) and self._clock.monotonic() < give_up_at:
+            await self._guarded(self._turn)
+            await _either(self._wake, TURN_SECONDS)
         for post in list(self._posts.values()):
             post.interrupt()
-        await self._guarded_turn()
+        await self._guarded(self._turn)
 
-    # A turn
-
-    async def _guarded_turn(self) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """What the work returns; None where it failed, after a pause."""
         try:
-            await self._turn()
+            return await work()
         except Exception as error:
             log.exception("worker_turn_failed", error=type(error).__name__)
             await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+            return None
+
+    # Taking
+
+    async def _take_on(self) -> None:
+        while not self._stopping:
+            if not await self._guarded(self._take):
+                await _either(self._look, POLL_SECONDS)
+
+    async def _take(self) -> bool:
+        """Whether there may be more."""
+        self._look.clear()
+        room = max(0, min(LEASES_AT_A_TIME, 2 * self._concurrency - len(self._held)))
+        failing = max(0, min(FAILING_AT_A_TIME, self._concurrency // 2 - self._suspect_in_flight))
+        now = self._clock.monotonic()
+        noticed, leased = await self._storage.take(self._owner, room, failing, self._lease_seconds)
+        if noticed:
+            for held in self._held.values():
+                held.lane.look_again()
+        if noticed or leased:
+            self._wake.set()
+        until = now + self._lease_seconds - self._margin
+        taken = [Held(Lane(one, self._policy), now, self._slice_until(now), until) for one in leased]
+        self._held.update({held.lane.id: held for held in taken})
+        try:
+            await self._read(taken)
+        finally:
+            for held in taken:
+                held.is_new = False
+        for held in taken:
+            self._pump(held, self._clock.monotonic(), self._clock.now())
+        return bool(noticed or leased)
+
+    # A turn
 
     async def _turn(self) -> None:
         now = self._clock.monotonic()
         self._look_after(now)
-        if self._stopping:
-            await self._write()
-        else:
-            await _both(self._write(), self._take(now))
-        if self._held:
+        await self._write()
+        if self._held and not self._stopping:
             await self._keep(now)
-            await self._read(list(self._held.values()))
+            await self._read([held for held in self._held.values() if not held.is_new])
         self._pump_all()
-
-    async def _take(self, now: float) -> None:
-        """New leases, and what they have to send: beside writing what came of others, which don't concern them."""
-        await self._notice(now)
-        taken = await self._lease()
-        await self._read(taken)
-        for held in taken:
-            self._pump(held, self._clock.monotonic(), self._clock.now())
 
     def _look_after(self, now: float) -> None:
         """Who is slow, and whose slice is over."""
@@ -226,7 +246,9 @@ class Worker:
             held.judge()
             if held.suspect:
                 suspect += lane.in_flight
-            if not self._stopping and now > held.slice_until:
+            if self._stopping:
+                lane.draining = True
+            elif now > held.slice_until:
                 self._end_slice(held, now)
         self._suspect_in_flight = suspect
 
@@ -240,12 +262,11 @@ class Worker:
             held.lane.look_again()
 
     async def _write(self) -> None:
-        self._released = False
         generations: dict[str, tuple[Held, int]] = {}
         now = self._clock.now()
         for held in list(self._held.values()):
             lane = held.lane
-            if lane.in_flight and not lane.dirty:
+            if held.is_new or (lane.in_flight and not lane.dirty):
                 continue
             release = self._releasable(held, now)
             generation = lane.generation
@@ -254,14 +275,17 @@ class Worker:
                 self._unwritten.append(settlement)
                 generations[lane.id] = (held, generation)
             if release:
-                self._released = True  # perhaps only to be leased again
                 lane.draining = True  # whoever still knows it starts nothing more
                 del self._held[lane.id]
         self._results = 0
         if self._unwritten:
-            written = await self._storage.settle(self._unwritten)
+            settlements = self._unwritten
+            written = await self._storage.settle(settlements)
             self._unwritten = []
             self._take_in(written, generations)
+            if any(one.release for one in settlements):
+                # there is room; and perhaps it was given back only to be leased again
+                asyncio.get_running_loop().call_later(GATHER_SECONDS, self._look.set)
 
     def _releasable(self, held: Held, now: int) -> bool:
         lane = held.lane
@@ -277,26 +301,6 @@ class Worker:
             if result.lost:
                 self._metrics.leases_lost.inc()
                 log.warning("lease_lost", endpoint=result.endpoint_id)
-
-    async def _notice(self, now: float) -> None:
-        if now < self._notice_at:
-            return
-        self._notice_at = now + POLL_SECONDS
-        if await self._storage.notice():
-            for held in self._held.values():
-                held.lane.look_again()
-
-    async def _lease(self) -> list[Held]:
-        room = min(LEASES_PER_TURN, 2 * self._concurrency - len(self._held))
-        failing = min(FAILING_PER_TURN, self._concurrency // 2 - self._suspect_in_flight)
-        if room <= 0:
-            return []
-        now = self._clock.monotonic()
-        leased = await self._storage.lease(self._owner, room, max(failing, 0), self._lease_seconds)
-        until = now + self._lease_seconds - self._margin
-        taken = [Held(Lane(one, self._policy), now, self._slice_until(now), until) for one in leased]
-        self._held.update({held.lane.id: held for held in taken})
-        return taken
 
     def _slice_until(self, now: float) -> float:
         """Not the same for all that are leased together: while some change hands, others go on."""
@@ -350,7 +354,7 @@ class Worker:
 
     def _pump(self, held: Held, moment: float, now: int) -> None:
         """Start what may start now (`moment`: monotonic seconds) at one endpoint."""
-        if held.paused_at or moment > held.start_until:
+        if self._stopping or held.paused_at or moment > held.start_until:
             return
         while self._room(held):
             delivery = held.lane.next(now)
@@ -425,11 +429,14 @@ class Worker:
         return found
 
 
-async def _both(first: Awaitable[None], second: Awaitable[None]) -> None:
-    """Wait for both, whatever becomes of either; then raise what the first that failed raised."""
-    for result in await asyncio.gather(first, second, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    """Until the event is set, but not longer; and clear it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
+    event.clear()
 
 
 def _sealed(one: Subscription) -> recipient.Sealed:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Executable, Table
 
-from tocsin.storage.records import LeasedEndpoint, NewEvent, ReadAnswer, ReadRequest, Settled, Settlement, Subscription
+from tocsin.storage.records import NewEvent, ReadAnswer, ReadRequest, Settled, Settlement, Subscription, Taken
 from tocsin.storage.statements import Query
 
 T = TypeVar("T")
@@ -85,14 +85,12 @@ class Storage(Protocol):
         """Call the hints when another process appended, too; runs until it is cancelled."""
         ...
 
-    async def notice(self) -> int:
-        """Mark due (or `again`) the endpoints with a webhook for what was appended; returns how many heads were so."""
-        ...
+    async def take(self, owner: str, limit: int, failing_limit: int, seconds: float) -> Taken:
+        """Notice what was appended, and lease due endpoints, each with its enabled webhooks and running replays.
 
-    async def lease(self, owner: str, limit: int, failing_limit: int, seconds: float) -> Sequence[LeasedEndpoint]:
-        """Take due endpoints, longest due first, each with its enabled webhooks and running replays.
-
-        Up to `limit` whose last attempt succeeded (or that are new), and up to `failing_limit` others.
+        Those that have a webhook for what was appended become due, or are told to look `again` while they are leased.
+        Leased are, longest due first, up to `limit` whose last attempt succeeded (or that are new), and up to
+        `failing_limit` others.
         """
         ...
 

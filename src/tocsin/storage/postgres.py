@@ -21,7 +21,15 @@ from tocsin.domain.errors import Unavailable
 from tocsin.storage import postgres_partitions as partitions
 from tocsin.storage import units
 from tocsin.storage.interface import Reading, Row, Writing
-from tocsin.storage.postgres_log import RETRYABLE, SQL, Connection, PostgresLog, affected, append_events
+from tocsin.storage.postgres_log import (
+    HEADS_AT_A_TIME,
+    RETRYABLE,
+    SQL,
+    Connection,
+    PostgresLog,
+    affected,
+    append_events,
+)
 from tocsin.storage.records import NewEvent
 from tocsin.storage.statements import Compilations, Query, Writes
 
@@ -183,6 +191,8 @@ class PostgresStorage(PostgresLog):
         self._writes = Writes(DIALECT)
         self._hints: list[Callable[[], None]] = []
         self._telling: asyncio.Task[None] | None = None
+        self.endpoints_of_a_head = 1
+        """In about how many endpoints what was noticed last has a webhook."""
 
     async def _connected(self) -> Any:
         async with self._connecting:
@@ -242,10 +252,24 @@ class PostgresStorage(PostgresLog):
 
     async def transaction(self, change: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `change` and commit; again where it is rolled back for the sake of others."""
+
+        async def run(connection: Connection) -> T:
+            async with connection.transaction():
+                return await change(connection)
+
+        return await self._tried(run)
+
+    async def alone(self, name: str, **parameters: Any) -> Sequence[Any]:
+        """The rows of one named statement, which is a transaction by itself."""
+        statement = SQL[name]
+        arguments = statement.arguments(parameters)
+        return await self._tried(lambda connection: connection.fetch(statement.text, *arguments))
+
+    async def _tried(self, run: Callable[[Connection], Awaitable[T]]) -> T:
         for tried in range(1, TRIES + 1):
             try:
-                async with self.connection() as connection, connection.transaction():
-                    return await change(connection)
+                async with self.connection() as connection:
+                    return await run(connection)
             except RETRYABLE:
                 if tried == TRIES:
                     raise

@@ -16,36 +16,47 @@ INSERT INTO events (organization_id, sequence, event, ordinal, id, resource_id, 
 SELECT :organization_id, log.sequence, :event, head.ordinal, :id::text, :resource_id::text, log.occurred_at, :body::bytea
 FROM log, head
 
--- name: any_ahead
-SELECT EXISTS (SELECT 1 FROM heads WHERE ahead) AS found
+-- name: anything_to_take
+SELECT EXISTS (SELECT 1 FROM heads WHERE ahead) AS ahead, EXISTS (SELECT 1 FROM endpoints WHERE due_at <= :now::bigint) AS due
 
 -- name: notice
--- Wake the endpoints that have a webhook for what occurred: idle ones become due, no earlier than their breaker or
--- Retry-After allows; leased ones are told to look `again`. Settling reads `again` from the row that it releases.
+-- Wake the endpoints that have a webhook for what occurred. Idle ones are leased at once, as far as there is room: being
+-- due first would cost one more version of the row. Others become due, no earlier than their breaker or Retry-After
+-- allows; leased ones are told to look `again`. Settling reads `again` from the row that it releases.
+-- The first row tells how many heads were noticed, and how many endpoints have to do with them.
 WITH noticed AS (
     UPDATE heads SET ahead = false
     WHERE (organization_id, event) IN (
         SELECT organization_id, event FROM heads WHERE ahead ORDER BY organization_id, event
-        LIMIT :limit::int FOR NO KEY UPDATE SKIP LOCKED)
+        LIMIT :heads::int FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING organization_id, event, ordinal
 ), found AS (
-    SELECT DISTINCT w.endpoint_id FROM noticed AS n
-    JOIN webhooks AS w ON w.organization_id = n.organization_id AND w.event = n.event
-    WHERE w.enabled AND w.cursor < n.ordinal
-), locked AS (
-    SELECT id FROM endpoints WHERE id IN (SELECT endpoint_id FROM found) ORDER BY id FOR NO KEY UPDATE
+    SELECT DISTINCT w.endpoint_id FROM noticed AS n CROSS JOIN LATERAL (
+        SELECT endpoint_id FROM webhooks
+        WHERE organization_id = n.organization_id AND event = n.event AND enabled AND cursor < n.ordinal OFFSET 0) AS w
+), locked AS MATERIALIZED (
+    SELECT id, lease_token IS NULL AND due_at IS NULL AND NOT uncertain AND consecutive_failures = 0
+        AND not_before <= :now::bigint AS idle
+    FROM endpoints WHERE id IN (SELECT endpoint_id FROM found) ORDER BY id FOR NO KEY UPDATE
+), chosen AS MATERIALIZED (
+    SELECT id, idle AND row_number() OVER (PARTITION BY idle ORDER BY id) <= :room::int AS is_taken FROM locked
 ), woken AS (
     UPDATE endpoints AS e SET
-        due_at = CASE WHEN e.lease_token IS NULL
-            THEN least(coalesce(e.due_at, greatest(:now::bigint, e.not_before)), greatest(:now::bigint, e.not_before))
-            ELSE e.due_at END,
-        again = e.again OR e.lease_token IS NOT NULL
-    FROM locked WHERE e.id = locked.id
+        lease_owner = CASE WHEN c.is_taken THEN :owner::text ELSE e.lease_owner END,
+        lease_token = CASE WHEN c.is_taken THEN :token::text ELSE e.lease_token END,
+        due_at = CASE
+            WHEN c.is_taken THEN :until::bigint
+            WHEN e.lease_token IS NOT NULL THEN e.due_at
+            ELSE least(coalesce(e.due_at, greatest(:now::bigint, e.not_before)), greatest(:now::bigint, e.not_before)) END,
+        again = e.lease_token IS NOT NULL
+    FROM chosen AS c WHERE e.id = c.id
+    RETURNING e.id, c.is_taken, e.organization_id, false AS is_uncertain, e.consecutive_failures,
+        e.failing_resources, e.failing_since, e.opened_at, e.probes, e.probed_sequence, e.not_before, e."window", e.rate_at
 )
-SELECT count(*) AS noticed FROM noticed
-
--- name: any_due
-SELECT EXISTS (SELECT 1 FROM endpoints WHERE due_at <= :now::bigint) AS found
+SELECT counted.*, woken.*, EXISTS (SELECT 1 FROM retries AS r
+                                   WHERE r.endpoint_id = woken.id AND r.state IN ('retrying', 'held')) AS has_retries
+FROM (SELECT (SELECT count(*) FROM noticed) AS heads, (SELECT count(*) FROM locked) AS endpoints) AS counted
+LEFT JOIN woken ON woken.is_taken
 
 -- name: lease
 -- Longest due first. A lease that ran out is due at its end. Failing endpoints have a limit of their own, so that many of
@@ -139,15 +150,16 @@ WHERE endpoint_id = :endpoint_id AND state IN ('retrying', 'held') AND resource_
 SELECT id FROM webhooks WHERE id = ANY(:ids::text[]) ORDER BY id FOR NO KEY UPDATE
 
 -- name: lock_held
--- The endpoints whose leases are still what the holder believes.
+-- The endpoints whose leases are still what the holder believes. Here and below, `= ANY` says what the join says, too: it
+-- makes the planner use the index, where it would rather read the whole table for a few hundred rows.
 SELECT e.id FROM endpoints AS e JOIN unnest(:ids::text[], :tokens::text[]) AS h(id, token) ON h.id = e.id
-WHERE e.lease_token = h.token ORDER BY e.id FOR NO KEY UPDATE OF e
+WHERE e.id = ANY(:ids::text[]) AND e.lease_token = h.token ORDER BY e.id FOR NO KEY UPDATE OF e
 
 -- name: move_cursors
 UPDATE webhooks AS w SET cursor = greatest(w.cursor, m.cursor)
 FROM unnest(:webhook_ids::text[], :epochs::int[], :endpoint_ids::text[], :cursors::bigint[])
     AS m(webhook_id, epoch, endpoint_id, cursor)
-WHERE w.id = m.webhook_id AND w.epoch = m.epoch AND w.endpoint_id = m.endpoint_id
+WHERE w.id = ANY(:webhook_ids::text[]) AND w.id = m.webhook_id AND w.epoch = m.epoch AND w.endpoint_id = m.endpoint_id
 RETURNING w.id
 
 -- name: make_uncertain
@@ -209,7 +221,7 @@ FROM unnest(:ids::text[], :consecutive_failures::int[], :failing_resources::text
             :rate_at::bigint[])
     AS h(id, consecutive_failures, failing_resources, failing_since, opened_at, probes, probed_sequence, not_before,
          "window", rate_at)
-WHERE e.id = h.id
+WHERE e.id = ANY(:ids::text[]) AND e.id = h.id
 
 -- name: pause_parked
 UPDATE retries SET state = 'paused' WHERE endpoint_id = :endpoint_id AND state IN ('retrying', 'held')
@@ -235,33 +247,33 @@ VALUES ('webhookDisabled', :organization_id, :webhook_id, :details, :now)
 -- written with it where the holder changed it: a lease costs two versions of its row, not three.
 UPDATE endpoints AS e SET lease_owner = NULL, lease_token = NULL, again = false, uncertain = e.uncertain OR r.uncertain,
     due_at = CASE
-        WHEN NOT EXISTS (SELECT 1 FROM webhooks AS w WHERE w.endpoint_id = e.id AND w.enabled) THEN NULL
-        WHEN e.again THEN greatest(:now::bigint, h.not_before)
-        ELSE least(
-            CASE WHEN r.due_at IS NOT NULL THEN greatest(r.due_at, h.not_before) END,
-            (SELECT greatest(min(t.next_attempt_at), h.not_before) FROM retries AS t
-             WHERE t.endpoint_id = e.id AND t.state = 'retrying' HAVING count(*) > 0)) END,
-    consecutive_failures = h.consecutive_failures, failing_resources = h.failing_resources,
-    failing_since = h.failing_since, opened_at = h.opened_at, probes = h.probes, probed_sequence = h.probed_sequence,
-    not_before = h.not_before, "window" = h."window", rate_at = h.rate_at
+        WHEN (SELECT true FROM webhooks AS w WHERE w.endpoint_id = e.id AND w.enabled LIMIT 1) IS NULL THEN NULL
+        WHEN e.again THEN greatest(:now::bigint, CASE WHEN r.changed THEN r.not_before ELSE e.not_before END)
+        ELSE (SELECT greatest(min(due.at), CASE WHEN r.changed THEN r.not_before ELSE e.not_before END)
+              FROM (SELECT r.due_at AS at UNION ALL
+                    (SELECT t.next_attempt_at FROM retries AS t WHERE t.endpoint_id = e.id AND t.state = 'retrying'
+                     ORDER BY t.next_attempt_at LIMIT 1)) AS due
+              HAVING min(due.at) IS NOT NULL) END,
+    consecutive_failures = CASE WHEN r.changed THEN r.consecutive_failures ELSE e.consecutive_failures END,
+    failing_resources = CASE WHEN r.changed THEN r.failing_resources ELSE e.failing_resources END,
+    failing_since = CASE WHEN r.changed THEN r.failing_since ELSE e.failing_since END,
+    opened_at = CASE WHEN r.changed THEN r.opened_at ELSE e.opened_at END,
+    probes = CASE WHEN r.changed THEN r.probes ELSE e.probes END,
+    probed_sequence = CASE WHEN r.changed THEN r.probed_sequence ELSE e.probed_sequence END,
+    not_before = CASE WHEN r.changed THEN r.not_before ELSE e.not_before END,
+    "window" = CASE WHEN r.changed THEN r."window" ELSE e."window" END,
+    rate_at = CASE WHEN r.changed THEN r.rate_at ELSE e.rate_at END
 FROM unnest(:ids::text[], :due::bigint[], :uncertain::boolean[], :changed::boolean[], :consecutive_failures::int[],
             :failing_resources::text[], :failing_since::bigint[], :opened_at::bigint[], :probes::int[],
             :probed_sequence::bigint[], :not_before::bigint[], :window::int[], :rate_at::bigint[])
     AS r(id, due_at, uncertain, changed, consecutive_failures, failing_resources, failing_since, opened_at, probes,
          probed_sequence, not_before, "window", rate_at)
-JOIN endpoints AS was ON was.id = r.id
-CROSS JOIN LATERAL (
-    SELECT r.consecutive_failures, r.failing_resources, r.failing_since, r.opened_at, r.probes, r.probed_sequence,
-           r.not_before, r."window", r.rate_at WHERE r.changed
-    UNION ALL
-    SELECT was.consecutive_failures, was.failing_resources, was.failing_since, was.opened_at, was.probes,
-           was.probed_sequence, was.not_before, was."window", was.rate_at WHERE NOT r.changed) AS h
-WHERE e.id = r.id
+WHERE e.id = ANY(:ids::text[]) AND e.id = r.id
 
 -- name: renew
 UPDATE endpoints AS e SET due_at = :until::bigint
 FROM (SELECT e.id FROM endpoints AS e JOIN unnest(:ids::text[], :tokens::text[]) AS h(id, token) ON h.id = e.id
-      WHERE e.lease_token = h.token ORDER BY e.id FOR NO KEY UPDATE OF e) AS held
+      WHERE e.id = ANY(:ids::text[]) AND e.lease_token = h.token ORDER BY e.id FOR NO KEY UPDATE OF e) AS held
 WHERE e.id = held.id
 RETURNING e.id
 

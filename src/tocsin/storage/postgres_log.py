@@ -27,6 +27,7 @@ from tocsin.storage.records import (
     Settlement,
     Stretch,
     Subscription,
+    Taken,
 )
 from tocsin.storage.statements import Compiled, load, numbered
 
@@ -36,14 +37,15 @@ Connection = Any
 """An asyncpg connection, from a pool or not: its package has no types."""
 
 SQL: Final[dict[str, Compiled]] = {name: numbered(text) for name, text in load("postgres").items()}
-NOTICE_MAX: Final = 1_000
-"""Heads noticed in one statement."""
+HEADS_AT_A_TIME: Final = 100
+"""Heads noticed by one statement, at most."""
 
 
 class _Engine(Protocol):
     """What the log needs of its engine."""
 
     _clock: Clock
+    endpoints_of_a_head: int
 
     def snapshot(self) -> AbstractAsyncContextManager[Connection]: ...
 
@@ -51,38 +53,36 @@ class _Engine(Protocol):
 
     async def transaction(self, change: Callable[[Connection], Awaitable[T]]) -> T: ...
 
+    async def alone(self, name: str, **parameters: Any) -> Sequence[Any]: ...
+
 
 class PostgresLog:
     """The methods of `interface.Storage` about events, endpoints, cursors and attempts."""
 
-    async def notice(self: _Engine) -> int:
-        async with self.connection() as connection:
-            if not (await _one(connection, "any_ahead"))["found"]:
-                return 0
-        now = self._clock.now()
-
-        async def notice(connection: Connection) -> int:
-            return int((await _one(connection, "notice", now=now, limit=NOTICE_MAX))["noticed"])
-
-        return await self.transaction(notice)
-
-    async def lease(
-        self: _Engine, owner: str, limit: int, failing_limit: int, seconds: float
-    ) -> Sequence[LeasedEndpoint]:
+    async def take(self: _Engine, owner: str, limit: int, failing_limit: int, seconds: float) -> Taken:
+        """What was due before comes first; what is noticed is leased as far as there is room."""
         now = self._clock.now()
         async with self.connection() as connection:
-            if not (await _one(connection, "any_due", now=now))["found"]:
-                return ()
-        token = uuid.uuid4().hex
-        limits = {"limit": limit, "failing_limit": failing_limit}
-
-        async def lease(connection: Connection) -> list[LeasedEndpoint]:
-            taken = {"owner": owner, "token": token, "until": now + int(seconds * SECOND)}
-            rows = await _all(connection, "lease", now=now, **limits, **taken)
+            something = await _one(connection, "anything_to_take", now=now)
+        lease = {"owner": owner, "token": uuid.uuid4().hex, "until": now + int(seconds * SECOND), "now": now}
+        rows: list[Any] = []
+        noticed = 0
+        if something["due"]:
+            limits = {"limit": limit, "failing_limit": failing_limit}
+            rows += await self.alone("lease", **limits, **lease)
+        if something["ahead"]:
+            room = limit - len(rows)
+            heads = _heads_for(room, self.endpoints_of_a_head)
+            first, *_ = found = await self.alone("notice", heads=heads, room=room, **lease)
+            noticed = first["heads"]
+            self.endpoints_of_a_head = first["endpoints"] // max(noticed, 1)
+            rows += [row for row in found if row["id"] is not None]
+        if not rows:
+            return Taken(noticed, ())
+        async with self.connection() as connection:
             subscriptions = await _subscribed(connection, [row["id"] for row in rows])
-            return [await _leased(connection, row, token, subscriptions[row["id"]]) for row in rows]
-
-        return await self.transaction(lease)
+            leased = [await _leased(connection, row, lease["token"], subscriptions[row["id"]]) for row in rows]
+        return Taken(noticed, tuple(leased))
 
     async def fetch(self: _Engine, requests: Sequence[ReadRequest]) -> Sequence[ReadAnswer]:
         now = self._clock.now()
@@ -123,6 +123,12 @@ class PostgresLog:
                 await _run(connection, "end_leases", owner=owner, now=now)
 
         await self.transaction(end)
+
+
+def _heads_for(room: int, endpoints_of_a_head: int) -> int:
+    """How many to notice: as many as there is room for their endpoints, by how many the last ones had; all while there
+    is no room, because then they only become due."""
+    return min(HEADS_AT_A_TIME, max(1, room // max(endpoints_of_a_head, 1))) if room else HEADS_AT_A_TIME
 
 
 async def append_events(connection: Connection, now: int, events: Sequence[NewEvent]) -> None:
@@ -271,7 +277,8 @@ async def _settle(connection: Connection, settlements: Sequence[Settlement], now
     held = {row["id"] for row in await _all(connection, "lock_held", **tokens)}
     kept = [one for one in settlements if one.endpoint_id in held]
     await _move_cursors(connection, kept, now)
-    unblocked = {one.endpoint_id: await _write_parked(connection, one, now) for one in kept}
+    touched = [one for one in kept if one.parked or one.settled_retries or any(move.replay_id for move in one.cursors)]
+    unblocked = {one.endpoint_id: await _write_parked(connection, one, now) for one in touched}
     await _write_health(connection, [one for one in kept if one.health is not None and not one.release])
     for one in kept:
         if one.disable_reason is not None:
@@ -311,8 +318,6 @@ async def _move_cursors(connection: Connection, settlements: Sequence[Settlement
 
 async def _write_parked(connection: Connection, settlement: Settlement, now: int) -> frozenset[tuple[str, str]]:
     """Park and unpark; then no resource's first delivery is held. Returns those with nothing parked any more."""
-    if not (settlement.parked or settlement.settled_retries or settlement.cursors):
-        return frozenset()
     here = {"endpoint_id": settlement.endpoint_id, "now": now}
     for webhook_id, replay_id, sequence, _ in settlement.settled_retries:
         await _run(connection, "unpark", webhook_id=webhook_id, replay_id=replay_id, sequence=sequence)

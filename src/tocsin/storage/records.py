@@ -4,7 +4,7 @@ Every `*_at` is whole microseconds since the epoch.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tocsin.domain.events import Event
 
@@ -87,6 +87,17 @@ class LeasedEndpoint(NamedTuple):
     has_retries: bool
     """Some delivery of it waits or is held: reads must ask which resources are blocked."""
     subscriptions: tuple[Subscription, ...]
+
+
+class Taken(NamedTuple):
+    """`noticed`: how many heads of logs were ahead of what workers knew; the endpoints of some are among `leased`,
+    others are due, or were told to look again."""
+
+    noticed: int
+    leased: tuple[LeasedEndpoint, ...]
+
+
+NOTHING_TAKEN: Final = Taken(0, ())
 
 
 class Stretch(NamedTuple):

@@ -20,6 +20,9 @@ VALUES (:organization_id, :sequence, :event, :ordinal, :id, :resource_id, :occur
 -- name: any_ahead
 SELECT EXISTS (SELECT 1 FROM heads WHERE ahead = 1) AS found
 
+-- name: anything_to_take
+SELECT EXISTS (SELECT 1 FROM heads WHERE ahead = 1) OR EXISTS (SELECT 1 FROM endpoints WHERE due_at <= :now) AS found
+
 -- name: notice
 -- Wake the endpoints that have a webhook for what occurred: idle ones become due, no earlier than their breaker or
 -- Retry-After allows; leased ones are told to look `again`. Settling reads `again` from the row that it releases.
@@ -44,10 +47,8 @@ SELECT id, organization_id, lease_token IS NOT NULL AS abandoned, uncertain, con
 FROM endpoints WHERE due_at <= :now AND (consecutive_failures > 0) = :failing ORDER BY due_at LIMIT :limit
 
 -- name: take
-UPDATE endpoints SET lease_owner = :owner, lease_token = :token, due_at = :until, again = 0, uncertain = 0 WHERE id = :id
-
--- name: any_due
-SELECT EXISTS (SELECT 1 FROM endpoints WHERE due_at <= :now) AS found
+UPDATE endpoints SET lease_owner = :owner, lease_token = :token, due_at = :until, again = 0, uncertain = 0
+WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: live_subscriptions
 -- The columns are the members of records.Subscription.
@@ -56,14 +57,15 @@ SELECT w.id AS webhook_id, '' AS replay_id, w.organization_id, w.endpoint_id, w.
        NULL AS last_ordinal, 0 AS only_failed, w.max_in_flight, w.rate_per_second, w.signature, w.headers, w.secret,
        w.previous_secret, w.previous_secret_until
 FROM webhooks AS w
-WHERE w.endpoint_id = :endpoint_id AND w.enabled = 1
+WHERE w.endpoint_id IN (SELECT value FROM json_each(:endpoint_ids)) AND w.enabled = 1
 UNION ALL
 SELECT w.id, p.id, w.organization_id, w.endpoint_id, p.event, w.payload_url, w.revision + p.revision,
        w.epoch + p.revision, p.cursor,
        p.last_ordinal, p.only_failed, w.max_in_flight, w.rate_per_second, w.signature, w.headers, w.secret,
        w.previous_secret, w.previous_secret_until
 FROM replays AS p JOIN webhooks AS w ON w.id = p.webhook_id
-WHERE p.endpoint_id = :endpoint_id AND p.state = 'running' AND w.enabled = 1 AND w.endpoint_id = p.endpoint_id
+WHERE p.endpoint_id IN (SELECT value FROM json_each(:endpoint_ids)) AND p.state = 'running' AND w.enabled = 1
+  AND w.endpoint_id = p.endpoint_id
 
 -- name: settled_beyond
 -- Ordinals beyond the cursor that are delivered or parked already: the last holder could not move the cursor over them.
@@ -109,18 +111,24 @@ ORDER BY r.sequence <= :after, r.sequence LIMIT :limit
 SELECT DISTINCT replay_id, resource_id FROM retries
 WHERE endpoint_id = :endpoint_id AND state IN ('retrying', 'held') AND resource_id IN (SELECT value FROM json_each(:resources))
 
--- name: holds_lease
-SELECT 1 FROM endpoints WHERE id = :endpoint_id AND lease_token = :token
+-- name: held
+-- The endpoints whose leases are still what the holder believes. `tokens`: {endpoint_id: token}.
+SELECT e.id FROM json_each(:tokens) AS h JOIN endpoints AS e ON e.id = h.key WHERE e.lease_token = h.value
 
--- name: record_attempt
--- Always, whoever holds the lease: the POST happened. The places are the members of records.AttemptRecord.
+-- name: record_attempts
+-- Always, whoever holds the lease: the POST happened. The places are the members of records.AttemptRecord, repeated for
+-- as many as there are.
 INSERT INTO attempts (webhook_id, sequence, ordinal, replay_id, delivered, started_at, outcome, status, reason, address,
                       resolve_us, connect_us, tls_us, first_byte_us, total_us, response_body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
--- name: move_cursor
-UPDATE webhooks SET cursor = max(cursor, :cursor)
-WHERE id = :webhook_id AND epoch = :epoch AND endpoint_id = :endpoint_id
+-- name: move_cursors
+-- `moves`: lists of webhook, epoch, endpoint, cursor.
+UPDATE webhooks SET cursor = max(webhooks.cursor, m.cursor)
+FROM (SELECT json_extract(value, '$[0]') AS webhook_id, json_extract(value, '$[1]') AS epoch,
+             json_extract(value, '$[2]') AS endpoint_id, json_extract(value, '$[3]') AS cursor FROM json_each(:moves)) AS m
+WHERE webhooks.id = m.webhook_id AND webhooks.epoch = m.epoch AND webhooks.endpoint_id = m.endpoint_id
+RETURNING id
 
 -- name: make_uncertain
 -- A cursor was not moved over what was delivered, because its webhook was changed: whoever leases next must ask.
@@ -140,7 +148,8 @@ WHERE endpoint_id = :endpoint_id AND state = 'running' AND cursor >= last_ordina
                   AND r.state IN ('retrying', 'held', 'paused'))
 
 -- name: park
--- Only for a webhook that is still here, at this endpoint, in the epoch that was leased; of a replay, only while it runs. What is dropped here is still ahead of the cursor, or parked already.
+-- Only for a webhook that is still here, at this endpoint, in the epoch that was leased; of a replay, only while it runs.
+-- What is dropped here is still ahead of the cursor, or parked already.
 INSERT INTO retries (webhook_id, sequence, replay_id, organization_id, endpoint_id, ordinal, resource_id, state, attempts,
                      next_attempt_at, reason, created_at)
 SELECT :webhook_id, :sequence, :replay_id, :organization_id, :endpoint_id, :ordinal, :resource_id, :state, :attempts,
@@ -197,16 +206,19 @@ VALUES ('webhookDisabled', :organization_id, :webhook_id, :details, :now)
 -- name: release
 -- Due again: at once if something came meanwhile, else with the next retry or when the holder said; never earlier than
 -- the breaker or Retry-After allows. `again` is read from the very row that is released, so no wake-up is lost.
-UPDATE endpoints SET lease_owner = NULL, lease_token = NULL, again = 0, uncertain = max(uncertain, :uncertain),
+-- `releases`: lists of endpoint, when it is due, whether it is uncertain.
+UPDATE endpoints SET lease_owner = NULL, lease_token = NULL, again = 0, uncertain = max(endpoints.uncertain, r.uncertain),
     due_at = CASE
         WHEN NOT EXISTS (SELECT 1 FROM webhooks AS w WHERE w.endpoint_id = endpoints.id AND w.enabled = 1) THEN NULL
         WHEN again = 1 THEN max(:now, not_before)
         ELSE nullif(min(
-            ifnull(max(:due_at, not_before), 9223372036854775807),
-            ifnull((SELECT max(min(r.next_attempt_at), endpoints.not_before) FROM retries AS r
-                    WHERE r.endpoint_id = endpoints.id AND r.state = 'retrying'), 9223372036854775807)
+            ifnull(max(r.due_at, not_before), 9223372036854775807),
+            ifnull((SELECT max(min(t.next_attempt_at), endpoints.not_before) FROM retries AS t
+                    WHERE t.endpoint_id = endpoints.id AND t.state = 'retrying'), 9223372036854775807)
         ), 9223372036854775807) END
-WHERE id = :endpoint_id
+FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS due_at,
+             json_extract(value, '$[2]') AS uncertain FROM json_each(:releases)) AS r
+WHERE endpoints.id = r.id
 
 -- name: renew
 UPDATE endpoints SET due_at = :until WHERE id = :endpoint_id AND lease_token = :token

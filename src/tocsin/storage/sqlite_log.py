@@ -9,11 +9,15 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any, Final, Protocol, TypeVar
 
 from tocsin.clock import SECOND, Clock
 from tocsin.domain.audit import SERVICE, Action
 from tocsin.storage.records import (
+    NOTHING_TAKEN,
+    AttemptRecord,
     DueRetry,
     EndpointHealth,
     LeasedEndpoint,
@@ -25,6 +29,7 @@ from tocsin.storage.records import (
     Settlement,
     Stretch,
     Subscription,
+    Taken,
 )
 from tocsin.storage.statements import load
 
@@ -33,6 +38,8 @@ T = TypeVar("T")
 SQL: Final = load("sqlite")
 PAGE: Final = 500
 """Attempts looked at in one transaction, when old ones are removed."""
+ATTEMPTS_AT_A_TIME: Final = 50
+"""Recorded by one statement."""
 BREATH_SECONDS: Final = 0.01
 """Between two of those, so that others write, too."""
 
@@ -50,18 +57,11 @@ class _Calls(Protocol):
 class SqliteLog:
     """The methods of `interface.Storage` about events, endpoints, cursors and attempts."""
 
-    async def notice(self: _Calls) -> int:
-        if not await self.read_call(_exists, "any_ahead", {}):
-            return 0
-        return await self.write_call(_notice, self._clock.now())
-
-    async def lease(
-        self: _Calls, owner: str, limit: int, failing_limit: int, seconds: float
-    ) -> Sequence[LeasedEndpoint]:
+    async def take(self: _Calls, owner: str, limit: int, failing_limit: int, seconds: float) -> Taken:
         now = self._clock.now()
-        if not await self.read_call(_exists, "any_due", {"now": now}):
-            return ()
-        return await self.write_call(_lease, owner, (limit, failing_limit), now, now + int(seconds * SECOND))
+        if not await self.read_call(_exists, "anything_to_take", {"now": now}):
+            return NOTHING_TAKEN
+        return await self.write_call(_take, owner, (limit, failing_limit), now, now + int(seconds * SECOND))
 
     async def fetch(self: _Calls, requests: Sequence[ReadRequest]) -> Sequence[ReadAnswer]:
         return await self.read_call(_fetch, requests, self._clock.now())
@@ -118,26 +118,23 @@ def any_ahead(connection: sqlite3.Connection) -> bool:
     return _exists(connection, "any_ahead", {})
 
 
-def _notice(connection: sqlite3.Connection, now: int) -> int:
+def _take(connection: sqlite3.Connection, owner: str, limits: tuple[int, int], now: int, until: int) -> Taken:
+    """What is noticed is due at once, behind what was due before."""
     connection.execute(SQL["notice"], {"now": now})
-    return connection.execute(SQL["noticed"]).rowcount
-
-
-def _lease(
-    connection: sqlite3.Connection, owner: str, limits: tuple[int, int], now: int, until: int
-) -> list[LeasedEndpoint]:
+    noticed = connection.execute(SQL["noticed"]).rowcount
     due = []
     for failing, limit in enumerate(limits):
         parameters = {"now": now, "failing": failing, "limit": limit}
         due += connection.execute(SQL["due_endpoints"], parameters).fetchall()
-    token = uuid.uuid4().hex
-    takes = [{"id": row["id"], "owner": owner, "token": token, "until": until} for row in due]
-    connection.executemany(SQL["take"], takes)
-    return [_leased(connection, row, token) for row in due]
+    ids, token = [row["id"] for row in due], uuid.uuid4().hex
+    connection.execute(SQL["take"], {"ids": json.dumps(ids), "owner": owner, "token": token, "until": until})
+    subscriptions = _subscriptions(connection, ids)
+    return Taken(noticed, tuple([_leased(connection, row, token, subscriptions[row["id"]]) for row in due]))
 
 
-def _leased(connection: sqlite3.Connection, row: sqlite3.Row, token: str) -> LeasedEndpoint:
-    subscriptions = _subscribed(connection, row["id"])
+def _leased(
+    connection: sqlite3.Connection, row: sqlite3.Row, token: str, subscriptions: tuple[Subscription, ...]
+) -> LeasedEndpoint:
     if row["abandoned"] or row["uncertain"]:
         subscriptions = tuple(one._replace(settled=_settled_beyond(connection, one)) for one in subscriptions)
     return LeasedEndpoint(
@@ -164,11 +161,6 @@ def _health(row: sqlite3.Row) -> EndpointHealth:
     )
 
 
-def _subscribed(connection: sqlite3.Connection, endpoint_id: str) -> tuple[Subscription, ...]:
-    rows = connection.execute(SQL["live_subscriptions"], {"endpoint_id": endpoint_id}).fetchall()
-    return tuple(Subscription(**{**dict(row), "only_failed": bool(row["only_failed"])}) for row in rows)
-
-
 def _settled_beyond(connection: sqlite3.Connection, subscription: Subscription) -> frozenset[int]:
     parameters = {
         "organization_id": subscription.organization_id,
@@ -181,7 +173,11 @@ def _settled_beyond(connection: sqlite3.Connection, subscription: Subscription) 
 
 
 def _subscriptions(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tuple[Subscription, ...]]:
-    return {endpoint_id: _subscribed(connection, endpoint_id) for endpoint_id in ids}
+    found: dict[str, list[Subscription]] = {one: [] for one in ids}
+    for row in connection.execute(SQL["live_subscriptions"], {"endpoint_ids": json.dumps(ids)}):
+        one = Subscription(*row)
+        found[one.endpoint_id].append(one)
+    return {endpoint_id: tuple(ones) for endpoint_id, ones in found.items()}
 
 
 def _fetch(connection: sqlite3.Connection, requests: Sequence[ReadRequest], now: int) -> list[ReadAnswer]:
@@ -228,31 +224,51 @@ def _blocked(
 
 
 def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: int) -> list[Settled]:
-    attempts = (attempt for settlement in settlements for attempt in settlement.attempts)
-    connection.executemany(SQL["record_attempt"], attempts)
-    return [_settle_one(connection, settlement, now) for settlement in settlements]
+    """Few statements for many endpoints: each one is a chance for another thread to keep this one waiting."""
+    _record(connection, [attempt for settlement in settlements for attempt in settlement.attempts])
+    tokens = json.dumps({one.endpoint_id: one.token for one in settlements})
+    held = {row["id"] for row in connection.execute(SQL["held"], {"tokens": tokens})}
+    kept = [one for one in settlements if one.endpoint_id in held]
+    _move_cursors(connection, kept, now)
+    unblocked = {one.endpoint_id: _write_parked(connection, one, now) for one in kept}
+    changed = [one for one in kept if one.health is not None]
+    connection.executemany(SQL["write_health"], [_health_columns(one) for one in changed])
+    for one in kept:
+        if one.disable_reason is not None:
+            _disable(connection, one.endpoint_id, one.disable_reason, now)
+    releases = [(one.endpoint_id, one.due_at, one.uncertain) for one in kept if one.release]
+    if releases:
+        connection.execute(SQL["release"], {"releases": json.dumps(releases), "now": now})
+    none: frozenset[tuple[str, str]] = frozenset()
+    return [
+        Settled(one.endpoint_id, lost=one.endpoint_id not in held, unblocked=unblocked.get(one.endpoint_id, none))
+        for one in settlements
+    ]
 
 
-def _settle_one(connection: sqlite3.Connection, settlement: Settlement, now: int) -> Settled:
-    key = {"endpoint_id": settlement.endpoint_id, "token": settlement.token}
-    if connection.execute(SQL["holds_lease"], key).fetchone() is None:
-        return Settled(settlement.endpoint_id, lost=True)
-    _move_cursors(connection, settlement, now)
-    unblocked = _write_parked(connection, settlement, now)
-    if settlement.health is not None:
-        health = settlement.health._asdict()
-        health["failing_resources"] = json.dumps(settlement.health.failing_resources)
-        connection.execute(SQL["write_health"], {**key, **health})
-    if settlement.disable_reason is not None:
-        _disable(connection, key, settlement.disable_reason, now)
-    if settlement.release:
-        release = {"due_at": settlement.due_at, "uncertain": settlement.uncertain, "now": now}
-        connection.execute(SQL["release"], {**key, **release})
-    return Settled(settlement.endpoint_id, lost=False, unblocked=unblocked)
+def _record(connection: sqlite3.Connection, attempts: Sequence[AttemptRecord]) -> None:
+    for begin in range(0, len(attempts), ATTEMPTS_AT_A_TIME):
+        some = attempts[begin : begin + ATTEMPTS_AT_A_TIME]
+        connection.execute(_record_statement(len(some)), tuple(chain.from_iterable(some)))
 
 
-def _disable(connection: sqlite3.Connection, key: Mapping[str, Any], reason: str, now: int) -> None:
+@lru_cache(ATTEMPTS_AT_A_TIME)
+def _record_statement(count: int) -> str:
+    """For so many attempts."""
+    head, places = SQL["record_attempts"].split("VALUES ")
+    return f"{head}VALUES {', '.join([places] * count)}"
+
+
+def _health_columns(settlement: Settlement) -> dict[str, Any]:
+    assert settlement.health is not None
+    columns = settlement.health._asdict()
+    columns["failing_resources"] = json.dumps(settlement.health.failing_resources)
+    return {**columns, "endpoint_id": settlement.endpoint_id}
+
+
+def _disable(connection: sqlite3.Connection, endpoint_id: str, reason: str, now: int) -> None:
     """Every webhook of the endpoint, as the audit and a notice tell."""
+    key = {"endpoint_id": endpoint_id}
     disabled = connection.execute(SQL["disable"], {**key, "reason": reason, "now": now}).fetchall()
     connection.execute(SQL["pause_parked"], key)
     entry = {"now": now, "actor": SERVICE, "action": Action.WEBHOOK_DISABLED, "details": json.dumps({"reason": reason})}
@@ -265,15 +281,25 @@ def _disable(connection: sqlite3.Connection, key: Mapping[str, Any], reason: str
         connection.execute(SQL["notice_disabled"], {**notice, "now": now})
 
 
-def _move_cursors(connection: sqlite3.Connection, settlement: Settlement, now: int) -> None:
-    for move in settlement.cursors:
-        parameters = {**move._asdict(), "endpoint_id": settlement.endpoint_id, "now": now}
-        if not connection.execute(SQL["move_replay" if move.replay_id else "move_cursor"], parameters).rowcount:
-            connection.execute(SQL["make_uncertain"], parameters)
+def _move_cursors(connection: sqlite3.Connection, settlements: Sequence[Settlement], now: int) -> None:
+    moves = [(one.endpoint_id, move) for one in settlements for move in one.cursors]
+    live = [
+        (move.webhook_id, move.epoch, endpoint_id, move.cursor) for endpoint_id, move in moves if not move.replay_id
+    ]
+    moved = {row["id"] for row in connection.execute(SQL["move_cursors"], {"moves": json.dumps(live)})} if live else ()
+    for endpoint_id, move in moves:
+        if move.replay_id:
+            done = connection.execute(SQL["move_replay"], {**move._asdict(), "now": now}).rowcount > 0
+        else:
+            done = move.webhook_id in moved
+        if not done:
+            connection.execute(SQL["make_uncertain"], {"endpoint_id": endpoint_id})
 
 
 def _write_parked(connection: sqlite3.Connection, settlement: Settlement, now: int) -> frozenset[tuple[str, str]]:
     """Park and unpark; then no resource's first delivery is held. Returns those with nothing parked any more."""
+    if not (settlement.parked or settlement.settled_retries or settlement.cursors):
+        return frozenset()
     here = {"endpoint_id": settlement.endpoint_id, "now": now}
     for webhook_id, replay_id, sequence, _ in settlement.settled_retries:
         key = {"webhook_id": webhook_id, "replay_id": replay_id, "sequence": sequence}
