@@ -1,60 +1,66 @@
 """What broken receivers cost the others: latency and throughput of healthy endpoints beside broken ones.
 
-Each round runs, one after another, a service (one process, SQLite) with: none broken; one of 50 endpoints hanging; half
-of 200 broken, by never answering, by refusing connections, and by dripping. Changes come through HTTP at a steady rate,
-and each goes to every endpoint. Compared are the healthy endpoints only, with as many of them and none broken.
+Each round runs, one after another, a service (one process, SQLite) with: none broken; one of 50 endpoints hanging;
+half of 200 broken, by never answering, by refusing connections, and by dripping. Changes come through HTTP at a steady
+rate, and each goes to every endpoint. Healthy endpoints only are measured, and compared twice: with a run of as many
+endpoints of which none is broken, and with one without those that are (the harder one: there a broken endpoint should
+cost no more than none at all). The first change, when everything connects, is among those that count.
 
-    python -m benchmarks.isolation [--rate 10] [--seconds 8] [--rounds 3]
+    python -m benchmarks.isolation [--rounds 3] [--scale 1] [--only NAME] [--json FILE]
+
+--scale: of the seconds of load.
 """
 
-import argparse
 import asyncio
 import json
 import tempfile
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import quantiles
 
 import httpx
 import uvloop
 from tests.processes import Installation, free_port
 from tests.receiver import Received, Receiver, receiver
 
+from benchmarks import results
 from benchmarks.changing import TRANSITIONS, load, prepare
+from benchmarks.results import Document, Round, Rounds, Table, Wanted, interleaved, spread
 
+RATE = 10.0
+"""Changes a second, each to every endpoint."""
+SECONDS = 20.0
+"""Of load in each setup."""
 WAIT_SECONDS = 20
 DRIP_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Setup:
-    """`baseline`: the setup with as many healthy endpoints and none broken."""
+    """It is compared with the setups of as many endpoints, and of as many healthy ones, none broken."""
 
     name: str
     endpoints: int
-    broken: int
-    how: str
-    baseline: str
+    broken: int = 0
+    how: str = ""
 
 
 SETUPS = (
-    Setup("49, none broken", 49, 0, "", ""),
-    Setup("50, one never answers", 50, 1, "hang", "49, none broken"),
-    Setup("100, none broken", 100, 0, "", ""),
-    Setup("200, half never answer", 200, 100, "hang", "100, none broken"),
-    Setup("200, half refuse", 200, 100, "refuse", "100, none broken"),
-    Setup("200, half drip", 200, 100, "drip", "100, none broken"),
+    Setup("49, none broken", 49),
+    Setup("50, none broken", 50),
+    Setup("50, one never answers", 50, 1, "hang"),
+    Setup("100, none broken", 100),
+    Setup("200, none broken", 200),
+    Setup("200, half never answer", 200, 100, "hang"),
+    Setup("200, half refuse", 200, 100, "refuse"),
+    Setup("200, half drip", 200, 100, "drip"),
 )
 
 
-@dataclass
-class Measured:
-    """Of the healthy endpoints: deliveries a second while the load lasted, and latencies in ms."""
-
-    throughput: float
-    p50: float
-    p99: float
+def none_broken(endpoints: int) -> str:
+    """The name of the setup of so many."""
+    return next(one.name for one in SETUPS if one.endpoints == endpoints and not one.broken)
 
 
 def answer(one: Received) -> int | None:
@@ -87,9 +93,9 @@ async def webhooks(installation: Installation, token: dict[str, str], urls: list
             (await http.post(path, json=body)).raise_for_status()
 
 
-async def one_round(setup: Setup, rate: float, seconds: float) -> Measured:
+async def one_round(setup: Setup, seconds: float) -> Round:
     """A new service and database, its webhooks, and the load."""
-    count = int(rate * seconds)
+    count = int(RATE * seconds)
     healthy = setup.endpoints - setup.broken
     dripping = await asyncio.start_server(drip, "127.0.0.1", 0, backlog=1024)
     bad = {
@@ -107,12 +113,12 @@ async def one_round(setup: Setup, rate: float, seconds: float) -> Measured:
                 urls = [f"{there.url}/{n}" for n in range(healthy)]
                 urls += [bad.format(url=there.url, n=n) for n in range(setup.broken)]
                 await webhooks(installation, token, urls)
-                result = await load(installation.url, token, reports, rate, count)
+                result = await load(installation.url, token, reports, RATE, count)
                 await arrived(there, healthy * count)
             finally:
                 installation.kill()
     dripping.close()
-    return measure(there, result.answered)
+    return measured(there, result.answered, healthy)
 
 
 async def arrived(there: Receiver, count: int) -> None:
@@ -122,7 +128,7 @@ async def arrived(there: Receiver, count: int) -> None:
             await there.wait_for(len(there.received) + 1, WAIT_SECONDS)
 
 
-def measure(there: Receiver, answered: dict[tuple[str, str], float]) -> Measured:
+def measured(there: Receiver, answered: dict[tuple[str, str], float], healthy: int) -> dict[str, float]:
     latencies, arrivals = [], []
     for one in there.received:
         if not one.path.startswith("/hang"):
@@ -130,41 +136,49 @@ def measure(there: Receiver, answered: dict[tuple[str, str], float]) -> Measured
             latencies.append((one.at - answered[payload["id"], payload["state"]]) * 1000)
             arrivals.append(one.at)
     cuts = quantiles(latencies, n=100, method="inclusive")
-    return Measured(len(arrivals) / (max(arrivals) - min(answered.values())), cuts[49], cuts[98])
+    each = len(arrivals) / healthy / (max(arrivals) - min(answered.values()))
+    return {"each_per_second": each, "p50_ms": cuts[49], "p99_ms": cuts[98]}
 
 
-def table(rounds: dict[str, list[Measured]], rate: float) -> str:
-    """Medians over the rounds; ratios to the baseline of the same round, and their median."""
-    lines = [
-        f"healthy endpoints beside broken ones, {rate:g} changes a second to every endpoint (medians over rounds)",
-        f"{'endpoints':<25} {'deliveries/s':>13} {'ratio':>7} {'p50 ms':>8} {'p99 ms':>8} {'p99 ratio':>10}",
-    ]
+def measure(wanted: Wanted) -> Rounds:
+    seconds = SECONDS * wanted.scale
+    chosen = wanted.chosen(SETUPS, lambda setup: setup.name)
+    return interleaved(
+        wanted.rounds, chosen, lambda setup: setup.name, lambda setup, _: uvloop.run(one_round(setup, seconds))
+    )
+
+
+def tables(document: Document) -> list[Table]:
+    columns = ("endpoints", "a second, each", "p50, ms", "p99, ms", "p99 to none broken", "p99 to only healthy")
+    lines = []
     for setup in SETUPS:
-        found = rounds[setup.name]
-        base = rounds[setup.baseline or setup.name]
-        throughput = median(one.throughput / other.throughput for one, other in zip(found, base, strict=True))
-        tail = median(one.p99 / other.p99 for one, other in zip(found, base, strict=True))
-        lines.append(
-            f"{setup.name:<25} {median(one.throughput for one in found):>13.0f} {throughput:>7.2f} "
-            f"{median(one.p50 for one in found):>8.0f} {median(one.p99 for one in found):>8.0f} {tail:>10.2f}"
-        )
-    return "\n".join(lines)
+        rounds = document.setups.get(setup.name, ())
+        others = {setup.endpoints, setup.endpoints - setup.broken} if setup.broken else set()
+        ratios = {count: _ratio(rounds, document.setups.get(none_broken(count), ()), "p99_ms") for count in others}
+        if rounds:
+            lines.append(
+                (
+                    setup.name,
+                    spread(rounds, "each_per_second", ".2f"),
+                    *(spread(rounds, key, ".0f") for key in ("p50_ms", "p99_ms")),
+                    ratios.get(setup.endpoints, ""),
+                    ratios.get(setup.endpoints - setup.broken, ""),
+                )
+            )
+    note = (
+        f"Of the healthy endpoints: what each received a second of {RATE:g} changes a second, until the last arrived, "
+        "and how long after its 2xx. Ratios are to the same round's run of as many endpoints, none broken, and of the "
+        "healthy ones alone. Receivers and load share a process."
+    )
+    return [Table("Healthy endpoints beside broken ones", columns, lines, note)]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rate", type=float, default=10, help="changes a second")
-    parser.add_argument("--seconds", type=float, default=8, help="of load in each setup")
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    rounds: dict[str, list[Measured]] = {setup.name: [] for setup in SETUPS}
-    began = time.monotonic()
-    for _ in range(arguments.rounds):
-        for setup in SETUPS:
-            rounds[setup.name].append(uvloop.run(one_round(setup, arguments.rate, arguments.seconds)))
-    print(table(rounds, arguments.rate))
-    print(f"{arguments.rounds} rounds, interleaved, in {time.monotonic() - began:.0f} s")
+def _ratio(rounds: Sequence[Round], others: Sequence[Round], key: str) -> str:
+    """The median of the rounds' ratios, each to the same round."""
+    if not others:
+        return ""
+    return spread([{key: one[key] / other[key]} for one, other in zip(rounds, others, strict=True)], key, ".2f")
 
 
 if __name__ == "__main__":
-    main()
+    results.main(__doc__, measure, tables)

@@ -52,7 +52,7 @@ RELOAD_SECONDS: Final = 0.5
 """How often webhooks of held leases are compared with what storage has."""
 FLUSH_RESULTS: Final = 100
 LEASES_AT_A_TIME: Final = 500
-FAILING_AT_A_TIME: Final = 50
+FAILING_AT_A_TIME: Final = 20
 GRACE_SECONDS: Final = 8.0
 """At the end: how long what is in flight may still take."""
 RECIPIENTS_MAX: Final = 10_000
