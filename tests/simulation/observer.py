@@ -196,7 +196,8 @@ class Observer:
             self.repeats += 1
             if not self.faults and arrival.webhook.changed_at <= 0:
                 self.violated(Invariant.REPEATED, f"sequence {arrival.sequence} at {arrival.url}")
-        self._taken.add(one)
+        if not arrival.replay_id:
+            self._taken.add(one)  # a replay is the owner's wish, and changes nothing of what is owed
         waiting = arrival.webhook.owed.get(arrival.resource_id)
         if waiting and arrival.sequence in waiting:
             waiting.remove(arrival.sequence)

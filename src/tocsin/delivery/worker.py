@@ -143,6 +143,8 @@ class Worker:
         self._suspect_in_flight = 0
         self._results = 0
         self._unwritten: list[Settlement] = []
+        self._generations: dict[str, tuple[Held, int]] = {}
+        """Of the lanes that are in it."""
         self._recipients: OrderedDict[tuple[str, str, int], Recipient] = OrderedDict()
         self._wake = asyncio.Event()
         """There is something to write or to read."""
@@ -262,7 +264,14 @@ class Worker:
             held.lane.look_again()
 
     async def _write(self) -> None:
-        generations: dict[str, tuple[Held, int]] = {}
+        if self._unwritten:
+            await self._settle()  # left by a turn that failed: no endpoint is in one settling twice
+        self._collect()
+        if self._unwritten:
+            await self._settle()
+
+    def _collect(self) -> None:
+        """What is to be written of each endpoint; and end leases that are of no more use."""
         now = self._clock.now()
         for held in list(self._held.values()):
             lane = held.lane
@@ -273,19 +282,20 @@ class Worker:
             settlement = lane.settlement(now, release=release)
             if settlement is not None:
                 self._unwritten.append(settlement)
-                generations[lane.id] = (held, generation)
+                self._generations[lane.id] = (held, generation)
             if release:
                 lane.draining = True  # whoever still knows it starts nothing more
                 del self._held[lane.id]
         self._results = 0
-        if self._unwritten:
-            settlements = self._unwritten
-            written = await self._storage.settle(settlements)
-            self._unwritten = []
-            self._take_in(written, generations)
-            if any(one.release for one in settlements):
-                # there is room; and perhaps it was given back only to be leased again
-                asyncio.get_running_loop().call_later(GATHER_SECONDS, self._look.set)
+
+    async def _settle(self) -> None:
+        settlements = self._unwritten
+        written = await self._storage.settle(settlements)
+        generations, self._unwritten, self._generations = self._generations, [], {}
+        self._take_in(written, generations)
+        if any(one.release for one in settlements):
+            # there is room; and perhaps it was given back only to be leased again
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._look.set)
 
     def _releasable(self, held: Held, now: int) -> bool:
         lane = held.lane

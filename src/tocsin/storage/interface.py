@@ -99,7 +99,7 @@ class Storage(Protocol):
         ...
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled]:
-        """Write results in one transaction, each endpoint's conditional on its lease token."""
+        """Write results in one transaction, each endpoint's conditional on its lease token. At most one for each."""
         ...
 
     async def renew(self, tokens: Mapping[str, str], seconds: float) -> frozenset[str]:

@@ -64,7 +64,8 @@ class PostgresLog:
         now = self._clock.now()
         async with self.connection() as connection:
             something = await _one(connection, "anything_to_take", now=now)
-        lease = {"owner": owner, "token": uuid.uuid4().hex, "until": now + int(seconds * SECOND), "now": now}
+        token = uuid.uuid4().hex
+        lease = {"owner": owner, "token": token, "until": now + int(seconds * SECOND), "now": now}
         rows: list[Any] = []
         noticed = 0
         if something["due"]:
@@ -81,7 +82,7 @@ class PostgresLog:
             return Taken(noticed, ())
         async with self.connection() as connection:
             subscriptions = await _subscribed(connection, [row["id"] for row in rows])
-            leased = [await _leased(connection, row, lease["token"], subscriptions[row["id"]]) for row in rows]
+            leased = [await _leased(connection, row, token, subscriptions[row["id"]]) for row in rows]
         return Taken(noticed, tuple(leased))
 
     async def fetch(self: _Engine, requests: Sequence[ReadRequest]) -> Sequence[ReadAnswer]:
