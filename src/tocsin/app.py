@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from tocsin.service.context import Context
 from tocsin.service.diagnosis import Diagnosis, Patient
 from tocsin.service.housekeeping import Retention
 from tocsin.service.pictures import Pictures
+from tocsin.service.sessions import new_key
 from tocsin.service.use_cases import UseCases
 from tocsin.service.vault import Vault
 from tocsin.settings import Settings, SettingsError
@@ -88,7 +89,11 @@ def open_vault(settings: Settings) -> Vault:
 
 @asynccontextmanager
 async def open_use_cases(
-    settings: Settings, public_url: str, clock: Clock | None = None, password_hasher: PasswordHasher | None = None
+    settings: Settings,
+    public_url: str,
+    clock: Clock | None = None,
+    password_hasher: PasswordHasher | None = None,
+    make_key: Callable[[], bytes] = new_key,
 ) -> AsyncIterator[UseCases]:
     """The use cases over an open, migrated database; closed at the end."""
     the_clock = open_clock(settings, clock)
@@ -108,6 +113,7 @@ async def open_use_cases(
             trusted_proxies=settings.trusted_proxies,
             rate_limits=settings.rate_limits == "on",
             password_hasher=password_hasher,
+            make_key=make_key,
             pictures=pictures,
         )
         retention = Retention(settings.retention_days, settings.retention_max_days)
