@@ -120,8 +120,7 @@ both_engines = pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indir
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
-    """Nothing of it outlives the machine: a crash of the system, which no test of it makes, may take it all."""
-    with cluster(fsync="off", full_page_writes="off") as one:
+    with cluster() as one:
         make_template(one)
         yield one
 
@@ -153,12 +152,19 @@ def settings_in(directory: Path, **more: str) -> Settings:
     return load({**environment, **more})
 
 
+def bring_up_to_date(database_url: str) -> None:
+    """As `serve` does it, but for an SQLite file that is not there yet."""
+    if is_sqlite(database_url) and not (file := sqlite_path(database_url)).exists():
+        file.write_bytes(empty_database())
+    else:
+        migrate(database_url)
+
+
 @asynccontextmanager
 async def serving(directory: Path, clock: Clock | None = None, **more: str) -> AsyncIterator[Service]:
-    """A service on a socket, over a database in `directory`, or one of `tests.postgres.database`."""
+    """A service on a socket, over a database in `directory`."""
     settings = settings_in(directory, **more)
-    if is_sqlite(settings.database_url) and not (file := sqlite_path(settings.database_url)).exists():
-        file.write_bytes(empty_database())
+    bring_up_to_date(settings.database_url)
     the_clock = clock or ManualClock()
     listening = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -8,12 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from argon2 import PasswordHasher
-from fastapi import FastAPI
 
-from tocsin.api.application import create_application
 from tocsin.clock import Clock, SystemClock
 from tocsin.delivery.connection import Limits
 from tocsin.delivery.outcome import Outcome
@@ -43,6 +41,9 @@ from tocsin.storage.migrate import is_sqlite, pending, sqlite_path
 from tocsin.storage.owners import Nameless, Owner
 from tocsin.storage.postgres import DatabaseClock, PostgresStorage
 from tocsin.storage.sqlite import SqliteStorage
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 MAIL_DIRECTORY: Final = "mails"
 
@@ -206,5 +207,7 @@ async def run_worker(settings: Settings, use_cases: UseCases, stop: asyncio.Even
         owner.release()
 
 
-def api(use_cases: UseCases) -> FastAPI:
+def api(use_cases: UseCases) -> "FastAPI":
+    from tocsin.api.application import create_application  # noqa: PLC0415 # takes long: commands don't wait for it
+
     return create_application(use_cases)
