@@ -16,7 +16,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from tests.postgres import Cluster, cluster, database, make_template
+from tests.postgres import Cluster, database, make_template, quick_cluster
 from tocsin import app
 from tocsin.cli.servers import api_server, listen, run_api
 from tocsin.clock import Clock, SystemClock
@@ -120,7 +120,7 @@ both_engines = pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indir
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
-    with cluster() as one:
+    with quick_cluster() as one:
         make_template(one)
         yield one
 
