@@ -30,7 +30,7 @@ serve: $(READY) ## run the service on http://127.0.0.1:8000/
 	$(BIN)/tocsin serve
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: $(READY) ## lint, types, import contracts
 	$(BIN)/ruff check .

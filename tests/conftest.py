@@ -1,24 +1,30 @@
 """The real service for tests: a database file, a server on a socket, a clock that only tests move."""
 
 import asyncio
+import itertools
 import os
-import socket
+import ssl
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Final
 
 import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from tests.postgres import Cluster, cluster, database, make_template
+from tests.postgres import Cluster, database, make_template, quick_cluster
 from tocsin import app
-from tocsin.cli.servers import api_server, run_api
+from tocsin.cli.servers import api_server, listen, run_api
 from tocsin.clock import Clock, SystemClock
+from tocsin.delivery.dialing import tls_context
+from tocsin.service.sessions import new_key
 from tocsin.service.use_cases import UseCases
 from tocsin.settings import Settings, load
-from tocsin.storage.migrate import migrate
+from tocsin.storage.migrate import is_sqlite, migrate, sqlite_path
 
 START: int = 1_519_725_600_000_000
 """2018-02-27T10:00:00Z, in microseconds."""
@@ -26,6 +32,44 @@ START: int = 1_519_725_600_000_000
 
 FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """So that tests don't wait for what is slow on purpose."""
+
+
+KEYS: Final = 8
+"""Keys that sign tokens, made once for all tests of a process; those that one installation makes differ."""
+_numbers = itertools.count()
+
+
+@cache
+def _key(_: int) -> bytes:
+    return new_key()
+
+
+def ready_key() -> bytes:
+    """The next of the keys that are made once."""
+    return _key(next(_numbers) % KEYS)
+
+
+@cache
+def empty_database() -> bytes:
+    """The file of an SQLite database that has every migration: to be copied, not migrated again for each test."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "tocsin.db"
+        migrate(f"sqlite:///{file}")
+        return file.read_bytes()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def authorities_read_once() -> Iterator[None]:
+    """The certificates that the system trusts are many: every sender of a process shares what was read of them."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("tocsin.delivery.sender.tls_context", cache(tls_context))
+        yield
+
+
+@cache
+def client_tls() -> ssl.SSLContext:
+    """What a client reads once, too."""
+    return ssl.create_default_context()
 
 
 ENGLISH = {"Accept-Language": "en-US"}
@@ -76,7 +120,7 @@ both_engines = pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indir
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
-    with cluster() as one:
+    with quick_cluster() as one:
         make_template(one)
         yield one
 
@@ -108,21 +152,27 @@ def settings_in(directory: Path, **more: str) -> Settings:
     return load({**environment, **more})
 
 
+def bring_up_to_date(database_url: str) -> None:
+    """As `serve` does it, but for an SQLite file that is not there yet."""
+    if is_sqlite(database_url) and not (file := sqlite_path(database_url)).exists():
+        file.write_bytes(empty_database())
+    else:
+        migrate(database_url)
+
+
 @asynccontextmanager
 async def serving(directory: Path, clock: Clock | None = None, **more: str) -> AsyncIterator[Service]:
     """A service on a socket, over a database in `directory`."""
     settings = settings_in(directory, **more)
-    migrate(settings.database_url)
+    bring_up_to_date(settings.database_url)
     the_clock = clock or ManualClock()
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    async with (
-        app.open_use_cases(settings, url, the_clock, FAST_HASHER) as use_cases,
-        httpx.AsyncClient(base_url=url, timeout=30, headers=ENGLISH) as http,
-    ):
+    async with app.open_use_cases(settings, url, the_clock, FAST_HASHER, ready_key) as use_cases:
         stop = asyncio.Event()
         server = asyncio.create_task(run_api(api_server(use_cases), listening, stop))
-        yield Service(url, settings, use_cases, http, the_clock)
+        async with httpx.AsyncClient(base_url=url, timeout=30, headers=ENGLISH, verify=client_tls()) as http:
+            yield Service(url, settings, use_cases, http, the_clock)
         stop.set()
         await server
 

@@ -4,16 +4,14 @@ import asyncio
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from argon2 import PasswordHasher
-from fastapi import FastAPI
 
-from tocsin.api.application import create_application
 from tocsin.clock import Clock, SystemClock
 from tocsin.delivery.connection import Limits
 from tocsin.delivery.outcome import Outcome
@@ -32,6 +30,7 @@ from tocsin.service.context import Context
 from tocsin.service.diagnosis import Diagnosis, Patient
 from tocsin.service.housekeeping import Retention
 from tocsin.service.pictures import Pictures
+from tocsin.service.sessions import new_key
 from tocsin.service.use_cases import UseCases
 from tocsin.service.vault import Vault
 from tocsin.settings import Settings, SettingsError
@@ -42,6 +41,9 @@ from tocsin.storage.migrate import is_sqlite, pending, sqlite_path
 from tocsin.storage.owners import Nameless, Owner
 from tocsin.storage.postgres import DatabaseClock, PostgresStorage
 from tocsin.storage.sqlite import SqliteStorage
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 MAIL_DIRECTORY: Final = "mails"
 
@@ -88,7 +90,11 @@ def open_vault(settings: Settings) -> Vault:
 
 @asynccontextmanager
 async def open_use_cases(
-    settings: Settings, public_url: str, clock: Clock | None = None, password_hasher: PasswordHasher | None = None
+    settings: Settings,
+    public_url: str,
+    clock: Clock | None = None,
+    password_hasher: PasswordHasher | None = None,
+    make_key: Callable[[], bytes] = new_key,
 ) -> AsyncIterator[UseCases]:
     """The use cases over an open, migrated database; closed at the end."""
     the_clock = open_clock(settings, clock)
@@ -108,6 +114,7 @@ async def open_use_cases(
             trusted_proxies=settings.trusted_proxies,
             rate_limits=settings.rate_limits == "on",
             password_hasher=password_hasher,
+            make_key=make_key,
             pictures=pictures,
         )
         retention = Retention(settings.retention_days, settings.retention_max_days)
@@ -200,5 +207,7 @@ async def run_worker(settings: Settings, use_cases: UseCases, stop: asyncio.Even
         owner.release()
 
 
-def api(use_cases: UseCases) -> FastAPI:
+def api(use_cases: UseCases) -> "FastAPI":
+    from tocsin.api.application import create_application  # noqa: PLC0415 # takes long: commands don't wait for it
+
     return create_application(use_cases)

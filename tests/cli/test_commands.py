@@ -4,7 +4,9 @@ import asyncio
 import json
 import re
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 from tests.api.client import INSIDE, PASSWORD, SQUARE
 from tests.processes import Installation
 from tests.receiver import receiver
+from tocsin.cli.servers import listen
 
 pytestmark = pytest.mark.anyio
 
@@ -196,6 +199,19 @@ async def test_the_demo_ends_on_ctrl_c_and_keeps_its_database_if_asked(installat
     process.send_signal(signal.SIGINT)
     assert await asyncio.to_thread(process.wait, 15) == 0
     assert (installation.directory / "kept.db").exists()
+
+
+def test_commands_do_not_load_the_api_that_they_do_not_serve() -> None:
+    code = "import sys, tocsin.cli; print([name for name in ('fastapi', 'tocsin.api', 'httpx') if name in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "[]\n"
+
+
+def test_no_answer_waits_for_more_to_be_sent_with_it() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_bare_make_lists_its_targets() -> None:

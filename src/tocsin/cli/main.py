@@ -9,7 +9,6 @@ from typing import Annotated, Final
 import typer
 
 from tocsin import __version__, log
-from tocsin.cli import demo as demonstration
 from tocsin.cli import doctor as doctors
 from tocsin.cli import operator, servers
 from tocsin.cli.ending import FAILED, ending
@@ -78,6 +77,8 @@ def demo(
     pace: Annotated[float, typer.Option(min=0, max=60, help="Seconds between changes.")] = 0.8,
 ) -> None:
     """Everything at once, with sample data and a receiver that shows what it gets."""
+    from tocsin.cli import demo as demonstration  # noqa: PLC0415 # takes long: other commands don't wait for it
+
     with ending():
         demonstration.run(reports=reports, keep=keep, port=port, pace_seconds=pace)
 

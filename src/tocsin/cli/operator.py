@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tocsin import app
-from tocsin.api.parameters import place
 from tocsin.cli.servers import DEFAULT_URL, prepare
 from tocsin.domain.errors import Invalid, Violation
 from tocsin.domain.events import Event
@@ -235,6 +234,8 @@ def _show_attempt(one: Attempt, *, indent: str) -> None:
 
 
 def _place(option: str, text: str) -> Place:
+    from tocsin.api.parameters import place  # noqa: PLC0415 # takes long: other commands don't wait for it
+
     try:
         return place(int(text) if text.isascii() and text.isdigit() else text)
     except ValueError as error:

@@ -26,16 +26,41 @@ GC_THRESHOLDS: Final = (50_000, 20, 50)
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 
 
+TICK_SECONDS: Final = 1.0
+"""How old the `Date` of an answer may be."""
+ARRIVAL_SECONDS: Final = 0.01
+"""How long whoever was accepted a moment ago may take to be connected."""
+
+
 class Server(uvicorn.Server):
-    """Uvicorn without signal handlers of its own: one stop ends the API and the worker together."""
+    """Uvicorn without signal handlers of its own: one stop ends the API and the worker together, and it ends at once
+    where nobody waits for an answer, while uvicorn looks around ten times a second.
+    """
 
     def __init__(self, config: uvicorn.Config, use_cases: UseCases) -> None:
         super().__init__(config)
         self.use_cases = use_cases
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._ending.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), TICK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for one in (*self.servers, *(sockets or ())):
+            one.close()
+        await asyncio.sleep(ARRIVAL_SECONDS)
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
 
 
 def serve(settings: Settings, host: str, port: int, *, with_worker: bool, with_migrations: bool) -> None:
@@ -72,8 +97,13 @@ def calm_garbage_collection() -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
+    """What is accepted inherits that nothing waits for more to be sent with it: an answer's head goes before its body,
+    and asyncio asks for that only of sockets that name their protocol.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def own_url(host: str, listening: socket.socket) -> str:
@@ -117,7 +147,7 @@ async def run_api(server: Server, listening: socket.socket, stop: asyncio.Event)
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     server.use_cases.event_feed.close()
-    server.should_exit = True
+    server.end()
     await serving
 
 

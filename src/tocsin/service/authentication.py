@@ -19,16 +19,7 @@ from tocsin.service.caller import Caller
 from tocsin.service.context import Context
 from tocsin.service.limits import FAILED_LOGINS, PASSWORD_REQUESTS, REGISTRATIONS, Limits
 from tocsin.service.passwords import Passwords
-from tocsin.service.sessions import (
-    RELOAD_SECONDS,
-    Session,
-    Sessions,
-    SigningKey,
-    due,
-    load_key,
-    new_key,
-    spent,
-)
+from tocsin.service.sessions import RELOAD_SECONDS, Session, Sessions, SigningKey, due, load_key, spent
 from tocsin.storage import mails, organizations, people
 from tocsin.storage.interface import Reading, Row, Writing
 from tocsin.storage.schema import password_links, secrets
@@ -83,7 +74,7 @@ class Authentication:
         self._use(rows or await self._make_first())
 
     async def _make_first(self) -> Sequence[Row]:
-        made = await asyncio.to_thread(new_key)
+        made = await asyncio.to_thread(self._context.make_key)
 
         async def insert(tx: Writing) -> Sequence[Row]:
             if not await tx.rows(_KEYS):
@@ -98,7 +89,7 @@ class Authentication:
             rows = await tx.rows(_KEYS)
         made = {row["name"]: row["created_at"] // SECOND for row in rows}
         now = self._seconds()
-        spare = await asyncio.to_thread(new_key) if due(made.values(), now) else None
+        spare = await asyncio.to_thread(self._context.make_key) if due(made.values(), now) else None
         gone = spent(made, now)
 
         async def change(tx: Writing) -> Sequence[Row]:

@@ -11,6 +11,7 @@ from tocsin.clock import Clock
 from tocsin.domain.ids import uuid7
 from tocsin.hal import Hal
 from tocsin.service.pictures import Pictures
+from tocsin.service.sessions import new_key
 from tocsin.service.vault import Vault
 from tocsin.storage.interface import Storage
 
@@ -32,6 +33,8 @@ class Context:
     rate_limits: bool = True
     password_hasher: PasswordHasher | None = None
     """None: as RFC 9106 recommends."""
+    make_key: Callable[[], bytes] = new_key
+    """Of the keys that sign tokens."""
     pictures: Pictures = field(default_factory=Pictures)
 
     def new_id(self) -> str:

@@ -47,10 +47,11 @@ class Limits:
 
         async def count(tx: Writing) -> int | None:
             """When there is room again; None: there is."""
-            counted = [moment for moment in await tries.find(tx, _hash(limit, whose)) if moment > now - window]
+            found = await tries.find(tx, _hash(limit, whose))
+            counted = [moment for moment in found or () if moment > now - window]
             if len(counted) >= limit.quota:
                 return counted[0] + window
-            await tries.save(tx, _hash(limit, whose), [*counted, now], now + window)
+            await tries.save(tx, _hash(limit, whose), [*counted, now], now + window, new=found is None)
             return None
 
         with current(None):

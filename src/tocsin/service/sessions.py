@@ -7,6 +7,7 @@ as long as a token that it signed may be valid.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ ROTATION_SECONDS: Final = 30 * 86_400
 """How long a key signs."""
 AHEAD_SECONDS: Final = 3_600
 """How long a key is known before it signs."""
+LOADED_MAX: Final = 16
+"""Keys that a process holds, of which hardly more than three are in use."""
 RELOAD_SECONDS: Final = 600
 """How often a process looks for new keys: often enough to know one before it is used."""
 KEEP_SECONDS: Final = LIFETIME_SECONDS + AHEAD_SECONDS
@@ -136,5 +139,7 @@ def new_key() -> bytes:
     return RSAKey.generate_key(KEY_BITS, private=True).as_pem(private=True)
 
 
+@lru_cache(maxsize=LOADED_MAX)
 def load_key(pem: bytes) -> RSAKey:
+    """Looking for new keys does not check again those that are in use: it would hold everybody up."""
     return RSAKey.import_key(pem)

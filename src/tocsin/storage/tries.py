@@ -24,16 +24,19 @@ _OLD = select(tries.c.hash).where(tries.c.expires_at < bindparam("before")).limi
 _REMOVE_OLD = Query(delete(tries).where(tries.c.hash.in_(_OLD)))
 
 
-async def find(tx: Writing, the_hash: bytes) -> list[int]:
-    """Their moments, oldest first; locked."""
+async def find(tx: Writing, the_hash: bytes) -> list[int] | None:
+    """Their moments, oldest first; locked. None: there is no row that could be."""
     row = await tx.row(_FIND, hash=the_hash)
-    return [] if row is None else list(json.loads(row["moments"]))
+    return None if row is None else list(json.loads(row["moments"]))
 
 
-async def save(tx: Writing, the_hash: bytes, moments: Sequence[int], expires_at: int) -> None:
+async def save(tx: Writing, the_hash: bytes, moments: Sequence[int], expires_at: int, *, new: bool) -> None:
+    """`new`: none was found. Where somebody else has made it since, the transaction is run again, and counts theirs."""
     values = {"hash": the_hash, "moments": json.dumps(list(moments)), "expires_at": expires_at}
-    if not await tx.execute(_CHANGE, **values):
+    if new:
         await tx.insert(tries, values)
+    else:
+        await tx.execute(_CHANGE, **values)
 
 
 async def remove(tx: Writing, the_hash: bytes) -> None:
