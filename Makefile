@@ -39,10 +39,9 @@ check: $(READY) ## lint, types, import contracts
 	$(BIN)/lint-imports
 
 bench: $(READY) ## measure what the docs quote, ROUNDS=3 times at SCALE=1 (needs nginx-light and wrk)
-	for NAME in throughput latency changes growth peer; do \
+	for NAME in throughput latency isolation changes growth peer; do \
 		$(BIN)/python -m benchmarks.$$NAME --rounds $(ROUNDS) --scale $(SCALE) --json benchmarks/results/$$NAME.json || exit 1; \
 	done
-	$(BIN)/python -m benchmarks.isolation --rounds 2
 	$(BIN)/python -m benchmarks.backlog --events 200000 --seconds 8
 	$(BIN)/python -m benchmarks.report
 

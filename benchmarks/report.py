@@ -7,7 +7,7 @@ no figure of the page is typed. A test compares what is committed with what this
 from pathlib import Path
 from typing import Final
 
-from benchmarks import changes, growth, latency, peer, throughput
+from benchmarks import changes, growth, isolation, latency, peer, throughput
 from benchmarks.pictures import PICTURES
 from benchmarks.results import RESULTS, Document, load
 
@@ -17,6 +17,7 @@ FIGURES: Final = DOCS / "figures"
 TABLES: Final = {
     "throughput": throughput.tables,
     "latency": latency.tables,
+    "isolation": isolation.tables,
     "changes": changes.tables,
     "growth": growth.tables,
     "peer": peer.tables,
@@ -35,6 +36,7 @@ something else was running.
 WHY: Final = {
     "throughput": "What workers deliver from a full log to nginx, against what `wrk` posts to the same nginx.",
     "latency": "How soon a notification comes, at 10, 100 and 500 changes a second.",
+    "isolation": "What broken receivers cost the others.",
     "changes": "What it costs to accept a change: HTTP, authentication, the transition, its event, the commit.",
     "growth": "Whether that stays so with many webhooks, a long log, and much that waits.",
     "peer": "One job for each delivery, as a team would build it from `procrastinate` and `aiohttp`.",
@@ -46,8 +48,9 @@ def page(documents: dict[str, Document]) -> str:
     for name in TABLES:
         document = documents[name]
         tables = "\n\n".join(table.markdown() for table in TABLES[name](document))
-        pictures = "\n".join(f"![{shown(picture)}](figures/{picture}.svg)" for picture in PICTURES[name])
-        parts.append(f"## {shown(name)}\n\n{WHY[name]}\n\n{pictures}\n\n{tables}\n\n{where(name, document)}\n")
+        pictures = "\n".join(f"![{shown(picture)}](figures/{picture}.svg)" for picture in PICTURES.get(name, {}))
+        shown_parts = (f"## {shown(name)}", WHY[name], pictures, tables, where(name, document))
+        parts.append("\n\n".join(part for part in shown_parts if part) + "\n")
     return "\n".join(parts)
 
 
