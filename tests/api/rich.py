@@ -140,11 +140,18 @@ async def _work(bordeaux: City, operator: tuple[Person, str]) -> tuple[Any, str]
         report = await bordeaux.move(await bordeaux.report(), *way)
         await admin.patch(f"/reports/{report['id']}", {"tags": ["lamp"], "identificationNumber": f"R-{len(way)}"})
     report = await bordeaux.move(await bordeaux.report(), "accept")
-    for way in ((), ("accept",), ("refuse",), ("progress",), ("progress", "resolve")):
+    for assigned, *transitions in (
+        (0,),
+        (1,),
+        (1, "accept"),
+        (1, "refuse"),
+        (1, "progress"),
+        (1, "progress", "resolve"),
+    ):
         made = await bordeaux.operation(report)
-        for transition in way:
-            if transition == way[0]:
-                await admin.post(f"/operations/{made['id']}/assign", {"member": member})
+        if assigned:
+            await admin.post(f"/operations/{made['id']}/assign", {"member": member})
+        for transition in transitions:
             await admin.post(f"/operations/{made['id']}/workflow/transition", {"transition": transition})
     for _ in range(2):
         await admin.post(f"/operations/{made['id']}/comments", {"text": "Done at last"})

@@ -26,6 +26,13 @@ from tocsin.domain.events import Event
 pytestmark = pytest.mark.anyio
 
 RESOURCES_MAX = 3000
+EARLY = "2018-01-01T00:00:00+01:00"
+STATES = {"Feedbacks": "DELIVERED", "Reports": "NEW,ACCEPTED", "Operations": "NEW", "Deliveries": "delivered"}
+SEARCHED = (
+    *("name", "alternateName", "description", "billingEmailAddress", "notificationEmailAddress", "branchCode"),
+    *("color", "icon", "identificationNumber", "givenName", "familyName", "jobTitle", "username", "email"),
+)
+PAGING = {"page", "limit", "order", "cursor"}
 KETTING = Path(__file__).parents[1] / "ketting"
 KETTING_SECONDS_MAX = 120
 NO_HAL = {
@@ -61,39 +68,34 @@ async def still(tmp_path: Path) -> AsyncIterator[Service]:
         yield running
 
 
-def filters(relation: str, found: Rich) -> list[dict[str, Any]]:
-    """Sensible values for what narrows a list, those together that belong together."""
-    ids, early, late = found.ids, "2018-01-01T00:00:00+01:00", "2100-01-01T00:00:00Z"
-    states = {"Feedbacks": "DELIVERED", "Reports": "NEW,ACCEPTED", "Operations": "NEW", "Deliveries": "delivered"}
-    searched = ("name", "alternateName", "description", "billingEmailAddress", "notificationEmailAddress", "color")
-    searched += ("icon", "identificationNumber", "givenName", "familyName", "jobTitle", "username", "email")
-    searched += ("branchCode",)
-    return [
-        {"page": "1", "limit": "3", "order": "asc"},
-        {"limit": "7"},
-        {"after": "1" if relation == "organizationEvents" else early, "before": late},
-        {"updatedAfter": early},
-        *({"state": state} for name, state in states.items() if relation.endswith(name)),
-        {"role": "ORGANIZATION:OPERATOR"},
-        {"event": Event.REPORT_CREATED},
-        {"enabled": "true"},
-        {"wait": "0"},
-        *({name: ids[name]} for name in ("organization", "category", "place", "webhook")),
-        {"business_activity": ids["businessActivity"]},
-        {"parent": ids["place"]},
-        {"parents[]": [ids["place"], ids["place"]]},
-        {"visibility[]": ["VISIBILITY_PUBLIC", "VISIBILITY_PRIVATE"]},
-        *({name: "+44.5-0.5"} for name in ("geo_coordinates", "geo_point")),
-        {"geo_elevation": "1"},
-        {"geo_hash[]": ["ezx", "ezz"]},
-        {"geo_near": "+44.5-0.5+1000"},
-        {"geo_near[geo_coordinates]": "+44.5-0.5", "geo_near[radius]": "1000"},
-        *({f"search[{name}]": "a"} for name in searched),
-    ]
+def filters(relation: str, found: Rich) -> dict[str, Any]:
+    """A sensible value of everything that narrows a list, save paging."""
+    ids, late, here = found.ids, "2100-01-01T00:00:00Z", "+44.5-0.5"
+    return {
+        "after": "1" if relation == "organizationEvents" else EARLY,
+        "before": late,
+        "updatedAfter": EARLY,
+        "state": next((state for name, state in STATES.items() if relation.endswith(name)), None),
+        "role": "ORGANIZATION:OPERATOR",
+        "event": Event.REPORT_CREATED,
+        "enabled": "true",
+        "wait": "0",
+        **{name: ids[name] for name in ("organization", "category", "place", "webhook")},
+        "business_activity": ids["businessActivity"],
+        "parent": ids["place"],
+        "parents[]": [ids["place"], ids["place"]],
+        "visibility[]": ["VISIBILITY_PUBLIC", "VISIBILITY_PRIVATE"],
+        **dict.fromkeys(("geo_coordinates", "geo_point", "geo_near[geo_coordinates]"), here),
+        "geo_near[radius]": "1000",
+        "geo_near": f"{here}+1000",
+        "geo_elevation": "1",
+        "geo_hash[]": ["ezx", "ezz"],
+        **{f"search[{name}]": "a" for name in SEARCHED},
+    }
 
 
 def expansions(root: Any, found: Rich) -> Expansions:
-    """Of each templated link: one thing, and where it is a list, that with each filter it takes."""
+    """Of each templated link: one thing; where it is a list, that in small pages, and with each filter it takes."""
     return {
         relation: list(_expanded(relation, link["href"], found))
         for relation, link in root["_links"].items()
@@ -107,11 +109,13 @@ def _expanded(relation: str, template: str, found: Rich) -> Iterator[dict[str, A
     one = {name: {**found.ids, "image": image}[name] for name in uritemplate.variables(path)}
     yield one
     names = {unquote(name): name for name in uritemplate.variables("{?" + query)} if query else {}
-    for values in filters(relation, found):
-        if values.keys() <= names.keys():
-            yield {**one, **{names[name]: value for name, value in values.items()}}
-    taken = {name for values in filters(relation, found) for name in values}
-    assert set(names) - taken <= {"cursor"}, f"{relation} takes filters that have no value here"
+    values = filters(relation, found)
+    assert names.keys() - PAGING <= values.keys(), f"{relation} takes filters that have no value here"
+    if "page" in names:
+        yield {**one, "page": "1", "limit": "7", "order": "asc"}
+    taken = [name for name in names if name in values]
+    yield from ({**one, names[name]: values[name]} for name in taken if not name.startswith(("search", "geo_near[")))
+    yield {**one, **{names[name]: values[name] for name in taken}}
 
 
 def links_of(representation: Any) -> set[str]:

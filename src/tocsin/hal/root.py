@@ -47,7 +47,7 @@ def root(links: Links, organization_ids: Iterable[str], queries: Mapping[Target,
     """`organization_ids`: the caller's own; `queries`: the names of what narrows each list."""
     to = links.to
     found: dict[str, Any] = {"self": to(Target.ROOT)}
-    found |= {name: to(target) for name, target in (_LISTS | _OTHERS).items()}
+    found |= {name: to(target) for name, target in {**_LISTS, **_OTHERS}.items()}
     own = sorted(organization_ids)
     if own:
         found |= {name: [to(target, organization=one) for one in own] for name, target in _OWN.items()}
