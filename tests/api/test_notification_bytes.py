@@ -71,10 +71,9 @@ class Walk:
         self.sequences = {one.id: 0 for one in (*self.cities, self.sibling)}
         feedback = {"geo": INSIDE, "description": TEXT, "metadata": {"lamp": TEXT}}
         self.feedback = (await owner.admin.post("/feedbacks/issues", feedback))["id"]
-        self.report, other = [await self._path_of_report(one) for one in (owner, self.sibling)]
-        self.of_sibling = other
+        self.report, self.of_sibling = [await self._path_of_report(one) for one in (owner, self.sibling)]
         self.holders = [owner]
-        await self.check(*self.told("reportCreated", self.report), (self.sibling, "reportCreated", other))
+        await self.check(*self.told("reportCreated", self.report), (self.sibling, "reportCreated", self.of_sibling))
 
     async def _path_of_report(self, one: City) -> str:
         (report,) = (await one.admin.get(f"/organizations/{one.id}/reports"))["_embedded"]["items"]

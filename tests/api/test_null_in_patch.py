@@ -27,7 +27,7 @@ LOGS = (audit, events, operation_logs)
 
 def set_before(path: str, of: Cast) -> dict[str, Any]:
     """Something of each member that the route takes."""
-    return {
+    values: dict[str, dict[str, Any]] = {
         "/organizations/{organization}": {
             "name": "Bordeaux métropole",
             "alternateName": "BM",
@@ -80,7 +80,8 @@ def set_before(path: str, of: Cast) -> dict[str, Any]:
             "maxInFlight": 3,
             "ratePerSecond": 2.5,
         },
-    }[path]
+    }
+    return values[path]
 
 
 async def logged(service: Service) -> list[int]:
