@@ -111,12 +111,7 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def run_api(server: Server, listening: socket.socket, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set; whoever waits for events is let go then.
-
-    An answer's head and body are two writes: without NODELAY, which connections inherit, the second waits up to 40 ms
-    for the first to be acknowledged. asyncio sets it only on sockets that were made with their protocol's number.
-    """
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    """Serve until `stop` is set; whoever waits for events is let go then."""
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
