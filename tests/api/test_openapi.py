@@ -102,6 +102,7 @@ async def test_every_body_has_an_example_with_each_of_its_members(description: A
 
 async def test_every_operation_is_told_apart_and_sorted(description: Any) -> None:
     names = [one["operationId"] for _, _, one in operations(description)]
+    assert [name for name in names if "__" in name] == [], "a name that two functions have is made longer"
     assert len(names) == len(set(names))
     used = {tag for _, _, one in operations(description) for tag in one["tags"]} | {"notifications"}
     assert [tag["name"] for tag in description["tags"]] == list(TAGS)

@@ -1,5 +1,7 @@
 """The FastAPI application: routers, errors, health. Made by `app`, which hands in the use cases."""
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
@@ -9,6 +11,7 @@ from tocsin import __version__
 from tocsin.api import dispatch, errors
 from tocsin.api.body import JsonRoute
 from tocsin.api.calls import Calls, LimitCalls
+from tocsin.api.openapi import query_of
 from tocsin.api.routes import (
     audit,
     comments,
@@ -30,6 +33,8 @@ from tocsin.api.routes import (
     security,
     webhooks,
 )
+from tocsin.hal.links import Target
+from tocsin.hal.root import TEMPLATES
 from tocsin.service.use_cases import UseCases
 
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
@@ -67,6 +72,17 @@ def getters() -> dict[str, APIRoute]:
     return {route.path: route for route in routes() if "GET" in (route.methods or ())}
 
 
+def queries(served: Mapping[str, APIRoute]) -> dict[Target, list[str]]:
+    """What each templated link of the root takes besides its path's variables. KeyError where nothing serves it."""
+    by_shape = {_shape(path): query_of(route) for path, route in served.items()}
+    return {target: by_shape[_shape(target)] for target in TEMPLATES.values()}
+
+
+def _shape(path: str) -> str:
+    """Without the names of variables: those of links are the contract's, those of routes Python's."""
+    return re.sub(r"\{\w+\}", "{}", path)
+
+
 def create_application(use_cases: UseCases) -> FastAPI:
     app = FastAPI(title="tocsin", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.router.route_class = JsonRoute
@@ -74,6 +90,7 @@ def create_application(use_cases: UseCases) -> FastAPI:
     app.state.use_cases = use_cases
     app.state.routes = routes()
     app.state.getters = getters()
+    app.state.queries = queries(app.state.getters)
     app.state.trusted_proxies = use_cases.context.trusted_proxies
     app.state.calls = Calls(use_cases.context.clock.monotonic)
     if use_cases.context.rate_limits:

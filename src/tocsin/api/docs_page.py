@@ -6,6 +6,7 @@ on a phone. The policy that goes with it allows its one style sheet and nothing 
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from typing import Any, Final
@@ -70,9 +71,9 @@ def _sections(description: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[
 
 def _parts(description: Mapping[str, Any]) -> Iterator[Html]:
     told = {tag["name"]: tag["description"] for tag in description["tags"]}
-    components = description["components"]
+    components, base = description["components"], description["servers"][0]["url"]
     for name, found in _sections(description):
-        shown = [_operation(method, path, one, components) for method, path, one in found]
+        shown = [_operation(method, path, one, components, base) for method, path, one in found]
         yield _section(name, told[name], shown)
     hooks = [_notification(name, one["post"], components) for name, one in description["webhooks"].items()]
     yield _section("notifications", told["notifications"], hooks)
@@ -85,7 +86,7 @@ def _section(name: str, told: str, shown: Iterable[Html]) -> Html:
     return element("section", element("h2", title), element("p", told), *shown, id=_anchor(name))
 
 
-def _operation(method: str, path: str, one: Schema, components: Schema) -> Html:
+def _operation(method: str, path: str, one: Schema, components: Schema, base: str) -> Html:
     summary = element(
         "summary",
         element("span", method.upper(), class_=f"method {method}"),
@@ -97,9 +98,22 @@ def _operation(method: str, path: str, one: Schema, components: Schema) -> Html:
         element("p", _credential(one["security"])),
         *_parameters(one.get("parameters", []), components),
         *_body(one.get("requestBody"), components),
+        *_example(_command(method, path, one, base)),
         *_answers(one["responses"], components),
     ]
     return element("details", summary, *parts, id=one["operationId"])
+
+
+def _command(method: str, path: str, one: Schema, base: str) -> str:
+    """The call as a shell command; variables of the path are left to be filled in."""
+    lines = [f"curl {'' if method == 'get' else f'-X {method.upper()} '}{shlex.quote(base + path)}"]
+    if one["security"]:
+        lines.append('-H "Authorization: Bearer $TOKEN"')
+    if "requestBody" in one:
+        example = one["requestBody"]["content"]["application/json"].get("example", {})
+        lines.append("-H 'Content-Type: application/json'")
+        lines.append(f"-d {shlex.quote(_shown(example))}")
+    return " \\\n  ".join(lines)
 
 
 def _notification(name: str, one: Schema, components: Schema) -> Html:
@@ -109,9 +123,11 @@ def _notification(name: str, one: Schema, components: Schema) -> Html:
         element("code", name),
         element("span", one["summary"], class_="told"),
     )
+    example = one["requestBody"]["content"]["application/json"]["example"]
     parts = [
         *_parameters(one["parameters"], components),
         *_body(one["requestBody"], components),
+        *_example(_shown(example)),
         *_answers(one["responses"], components),
     ]
     return element("details", summary, *parts, id=f"notification-{name}")
@@ -119,7 +135,8 @@ def _notification(name: str, one: Schema, components: Schema) -> Html:
 
 def _schema(name: str, one: Schema, components: Schema) -> Html:
     summary = element("summary", element("code", name))
-    return element("details", summary, *_members(one, components), *_example(one.get("example")), id=f"schema-{name}")
+    example = _example(_shown(one["example"])) if "example" in one else ()
+    return element("details", summary, *_members(one, components), *example, id=f"schema-{name}")
 
 
 def _credential(security: list[Schema]) -> str:
@@ -140,16 +157,14 @@ def _parameters(parameters: Iterable[Schema], components: Schema) -> Iterator[Ht
             )
             for one in resolved
         ]
-        yield _table(("name", "kind", ""), rows)
+        yield _table(("name", "kind", "meaning"), rows)
 
 
 def _body(body: Schema | None, components: Schema) -> Iterator[Html]:
     if body is None:
         return
     yield element("h3", "Body" if body.get("required") else "Body, if any")
-    content = body["content"]["application/json"]
-    yield from _members(content["schema"], components)
-    yield from _example(content.get("example"))
+    yield from _members(body["content"]["application/json"]["schema"], components)
 
 
 def _members(schema: Schema, components: Schema) -> Iterator[Html]:
@@ -166,7 +181,7 @@ def _members(schema: Schema, components: Schema) -> Iterator[Html]:
         for name, one in found.get("properties", {}).items()
     ]
     if rows:
-        yield _table(("member", "kind", ""), rows)
+        yield _table(("member", "kind", "meaning"), rows)
     elif not found.get("properties"):
         yield element("p", _kind(found))
 
@@ -176,25 +191,36 @@ def _named(name: str, *, required: bool) -> Html:
 
 
 def _answers(responses: Mapping[str, Schema], components: Schema) -> Iterator[Html]:
+    """What comes of it; refusals, which are much the same everywhere, behind their statuses."""
     yield element("h3", "Answers")
-    rows = []
-    for status, one in responses.items():
-        response = _resolved(one, components)
-        kinds = [_kind(content["schema"]) for content in response.get("content", {}).values() if "schema" in content]
-        rows.append((element("code", status), response["description"], joined(kinds, ", ")))
-    yield _table(("status", "", "body"), rows)
+    rows = {status: _answer(status, one, components) for status, one in responses.items()}
+    refusals = [status for status in rows if status >= "400" and status.isdigit()]
+    heads = ("status", "body", "meaning")
+    yield _table(heads, [row for status, row in rows.items() if status not in refusals], class_="answers")
+    if refusals:
+        summary = element("summary", "Refusals: ", *(joined([element("code", one), " "]) for one in refusals))
+        table = _table(heads, [rows[one] for one in refusals], class_="answers")
+        yield element("details", summary, table, class_="example")
 
 
-def _example(example: Any) -> Iterator[Html]:
-    if example is not None:
-        shown = json.dumps(example, ensure_ascii=False, indent=2)
-        yield element("details", element("summary", "Example"), element("pre", shown), class_="example")
+def _answer(status: str, one: Schema, components: Schema) -> tuple[Html, Html, str]:
+    response = _resolved(one, components)
+    kinds = [_kind(content["schema"]) for content in response.get("content", {}).values() if "schema" in content]
+    return element("code", status), joined(kinds, ", "), response["description"]
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Html:
+def _shown(example: Any) -> str:
+    return json.dumps(example, ensure_ascii=False, indent=2)
+
+
+def _example(shown: str) -> Iterator[Html]:
+    yield element("details", element("summary", "Example"), element("pre", shown), class_="example")
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], class_: str = "members") -> Html:
     head = element("tr", *(element("th", one) for one in heads))
     body = [element("tr", *(element("td", one) for one in row)) for row in rows]
-    return element("div", element("table", head, *body), class_="wide")
+    return element("table", head, *body, class_=class_)
 
 
 def _kind(schema: Schema) -> Html:
@@ -205,6 +231,8 @@ def _kind(schema: Schema) -> Html:
     if schema.get("type") == "array":
         return joined(["list of ", _kind(schema["items"])]) if schema.get("items") else markup("list")
     choices = [one for one in schema.get("anyOf", schema.get("oneOf", ())) if one != {"type": "null"}]
+    if any(one.get("type") == "number" for one in choices):
+        choices = [one for one in choices if one.get("type") != "integer"]  # each of them is a number
     return joined([_kind(one) for one in choices], " or ") if choices else markup(_plain_kind(schema))
 
 
@@ -220,13 +248,20 @@ def _plain_kind(schema: Schema) -> str:
 
 
 def _bounds(schema: Schema) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if low is not None or high is not None:
-        return f" from {'…' if low is None else low} to {'…' if high is None else high}"
-    least, most = schema.get("minLength", schema.get("minItems")), schema.get("maxLength", schema.get("maxItems"))
-    if most is not None:
-        return f" of {0 if least is None else least} to {most}"
-    return ""
+    low, above, high = (schema.get(name) for name in ("minimum", "exclusiveMinimum", "maximum"))
+    bounds = [
+        *([] if low is None else [f" from {_number(low)}"]),
+        *([] if above is None else [f" above {_number(above)}"]),
+        *([] if high is None else [f" {'up ' if low is None else ''}to {_number(high)}"]),
+    ]
+    if "maxLength" in schema:
+        least = f"{schema['minLength']} to " if schema.get("minLength") else "up to "
+        bounds.append(f" of {least}{schema['maxLength']} characters")
+    return "".join(bounds)
+
+
+def _number(bound: float) -> str:
+    return str(int(bound) if bound == int(bound) else bound)
 
 
 def _resolved(one: Schema, components: Schema) -> Schema:

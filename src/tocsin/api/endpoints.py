@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from tocsin.api.access import ACCESS
 from tocsin.api.application import routes
-from tocsin.api.openapi import dependencies
+from tocsin.api.openapi import query_of
 
 PAGED: Final = ("page", "limit", "order", "after", "before")
 AROUND: Final = ("geo_coordinates", "geo_point")
@@ -184,11 +184,6 @@ def page() -> str:
         if (method, path) not in known
     ]
     return INTRODUCTION + "\n" + "\n".join(lines) + "\n" + REST + "\n" + "\n".join(others) + "\n"
-
-
-def query_of(route: APIRoute) -> list[str]:
-    """The names of the query parameters that a route takes."""
-    return [one.alias for part in (route.dependant, *dependencies(route.dependant)) for one in part.query_params]
 
 
 def members_of(route: APIRoute) -> list[str]:

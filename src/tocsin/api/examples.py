@@ -35,7 +35,9 @@ from tocsin.domain.roles import Role
 from tocsin.domain.states import OperationState, ReportState
 from tocsin.hal import Hal, activities, event_feed
 from tocsin.hal.encoding import encode
+from tocsin.hal.links import Target
 from tocsin.hal.notification import notification
+from tocsin.hal.root import root
 
 HAL: Final = Hal("https://tocsin.example.org")
 AT: Final = 1_519_725_600_000_000
@@ -308,7 +310,7 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
     "LoggedEvent": (_LOGGED, _ERASED),
     "EventFeed": (_FEED, _FEED),
     "EventTypes": (_TYPES, _TYPES),
-    "Root": (HAL.root([]), HAL.root([ORGANIZATION_ID])),
+    "Root": (root(HAL.links, [], {}), root(HAL.links, [ORGANIZATION_ID], {Target.FEEDBACKS: ["state", "geo_hash[]"]})),
 }
 """By the name of the schema: (sparse, full). A member that only the full one has is optional."""
 

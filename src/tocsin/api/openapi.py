@@ -176,6 +176,11 @@ def credential(dependant: Dependant) -> str:
     return "needed" if known in found else "optional" if bearer in found else "none"
 
 
+def query_of(route: APIRoute) -> list[str]:
+    """The names of the query parameters that a route takes."""
+    return [one.alias for part in (route.dependant, *dependencies(route.dependant)) for one in part.query_params]
+
+
 def dependencies(dependant: Dependant) -> Iterator[Dependant]:
     for one in dependant.dependencies:
         yield one

@@ -22,13 +22,20 @@ class Target(StrEnum):
     OPERATION = "/operations/{operation}"
     OPERATION_TRACKING = "/operations/{operation}/tracking"
     OPERATION_IMAGE = "/operations/{operation}/images/{image}"
+    OPERATION_IMAGE_SIZED = "/operations/{operation}/images/{image}/{width}/{height}"
+    OPERATION_COMMENTS = "/operations/{operation}/comments"
+    OPERATION_LOGS = "/operations/{operation}/logs"
     FEEDBACKS = "/feedbacks"
     FEEDBACK = "/feedbacks/{feedback}"
     FEEDBACK_TRACKING = "/feedbacks/{feedback}/tracking"
     FEEDBACK_IMAGE = "/feedbacks/{feedback}/images/{image}"
+    FEEDBACK_IMAGE_SIZED = "/feedbacks/{feedback}/images/{image}/{width}/{height}"
+    FEEDBACK_COMMENTS = "/feedbacks/{feedback}/comments"
+    FEEDBACK_CONTRIBUTIONS = "/feedbacks/{feedback}/contributions"
     ORGANIZATIONS = "/organizations"
     ORGANIZATION = "/organizations/{organization}"
     ORGANIZATION_LOGO = "/organizations/{organization}/logo"
+    ORGANIZATION_LOGO_SIZED = "/organizations/{organization}/logo/{width}/{height}"
     ORGANIZATION_REPORTS = "/organizations/{organization}/reports"
     ORGANIZATION_OPERATIONS = "/organizations/{organization}/operations"
     ORGANIZATION_WEBHOOKS = "/organizations/{organization}/webhooks"
@@ -38,12 +45,17 @@ class Target(StrEnum):
     ORGANIZATION_PLACES = "/organizations/{organization}/places"
     ORGANIZATION_EVENTS = "/organizations/{organization}/events"
     ORGANIZATION_AUDIT = "/organizations/{organization}/audit"
+    ORGANIZATION_RELATIONSHIPS = "/organizations/{organization}/relationships"
     MEMBER = "/organizations/{organization}/members/{member}"
     TOKEN = "/tokens/{token}"
     PASSWORD_CHANGE = "/security/password/change/{token}"  # a path, not a credential
     PEOPLE = "/people"
     PERSON = "/people/{person}"
     PERSON_IMAGE = "/people/{person}/image"
+    PERSON_IMAGE_SIZED = "/people/{person}/image/{width}/{height}"
+    PERSON_MEMBERSHIPS = "/people/{person}/memberships"
+    PERSON_OPERATIONS = "/people/{person}/operations"
+    PERSON_FEEDBACKS = "/people/{person}/feedbacks"
     PLACES = "/places"
     PLACE = "/places/{place}"
     CHILD_PLACES = "/places?parent={parent}"
@@ -62,6 +74,9 @@ class Target(StrEnum):
     DELIVERY_ATTEMPTS = "/webhooks/{webhook}/deliveries/{sequence}/attempts"
     EVENT = "/events/{event}"
     EVENT_EXPLANATION = "/events/{event}/explanation"
+    EVENT_TYPES = "/event-types"
+    DESCRIPTION = "/openapi.json"
+    DOCS = "/docs"
 
 
 class Links:
@@ -74,6 +89,11 @@ class Links:
     def to(self, target: Target, **mapping: str) -> Link:
         """A link to `target` with its variables filled in."""
         return {"href": self._templates[target].format_map(mapping), "iriTemplate": {"mapping": mapping}}
+
+    def template(self, target: Target, query: Sequence[str]) -> Link:
+        """Any such target, as a URI template (RFC 6570); `query`: names that may be added, `[]` repeatedly."""
+        names = ",".join(quote(one, safe="") + ("*" if one.endswith("[]") else "") for one in query)
+        return {"href": self._templates[target] + (f"{{?{names}}}" if names else ""), "templated": True}
 
     def page(self, path: str, number: int, limit: int, filters: Sequence[tuple[str, str]]) -> Link:
         """A page of the collection at `path`: href only; page and limit come first, then the filters."""

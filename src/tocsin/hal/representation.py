@@ -3,7 +3,7 @@
 A member that has no value is left out, as a relation without a target is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tocsin.domain.audit import AuditEntry
@@ -540,34 +540,9 @@ class Hal:
             "_embedded": {"items": list(items)},
         }
 
-    def root(self, organization_ids: Iterable[str]) -> Representation:
-        """Where generic clients begin; `organization_ids`: the caller's own."""
-        to = self.links.to
-        links: dict[str, Any] = {
-            "self": to(Target.ROOT),
-            "organizations": to(Target.ORGANIZATIONS),
-            "feedbacks": to(Target.FEEDBACKS),
-            "places": to(Target.PLACES),
-            "categories": to(Target.CATEGORIES),
-            "businessActivities": to(Target.BUSINESS_ACTIVITIES),
-            "people": to(Target.PEOPLE),
-        }
-        own = sorted(organization_ids)
-        for name, target in _OWN.items():
-            if own:
-                links[name] = [to(target, organization=one) for one in own]
-        return {"_links": links}
-
 
 def _moment(at: int | None) -> str | None:
     return None if at is None else moment(at)
-
-
-_OWN: Mapping[str, Target] = {
-    "reports": Target.ORGANIZATION_REPORTS,
-    "operations": Target.ORGANIZATION_OPERATIONS,
-    "webhooks": Target.ORGANIZATION_WEBHOOKS,
-}
 
 
 def _given(**members: Any) -> dict[str, Any]:

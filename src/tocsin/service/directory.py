@@ -80,6 +80,8 @@ class Directory:
         async def change(tx: Writing) -> Category:
             category = await _category(tx, category_id)
             await _may(tx, caller, Permission.MANAGE_CATEGORIES, category.organization_id)
+            if not members:
+                return category
             await tx.update(categories_table, category_id, {**members, "updated_at": self._context.clock.now()})
             return await _category(tx, category_id)
 
@@ -127,6 +129,8 @@ class Directory:
         async def change(tx: Writing) -> Place:
             place = await _place(tx, place_id)
             await _may(tx, caller, Permission.MANAGE_PLACES, place.organization_id)
+            if rings is None and not members:
+                return place
             await organizations.lock(tx, place.organization_id)
             before = await _place(tx, place_id, lock=True)
             after = replace(before, updated_at=self._context.clock.now(), **members)

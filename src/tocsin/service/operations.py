@@ -89,6 +89,8 @@ class Operations:
 
         async def change(tx: Writing) -> Operation:
             operation, report = await worked_on(tx, caller, operation_id, lock=True)
+            if not members:
+                return operation
             changed = replace(operation, updated_at=self._context.clock.now(), **members)
             await save_edited(tx, caller, LogAction.UPDATE, operation, changed, report)
             return changed

@@ -129,6 +129,8 @@ class Organizations:
 
         async def change(tx: Writing) -> Organization:
             await _editable(tx, caller, organization_id)
+            if not members:
+                return await _found(tx, organization_id)
             values = {**given(members, COLUMNS), "updated_at": self._context.clock.now()}
             if "logo" in members:
                 values["logo_id"] = None if logo is None else self._context.new_id()
@@ -180,14 +182,18 @@ class Organizations:
 
         return await self._context.storage.write(insert)
 
-    async def set_roles(self, caller: Caller, organization_id: str, member_id: str, roles: Sequence[str]) -> Member:
-        """Raises Conflict where the last admin would go, or an agent has a second organization."""
+    async def set_roles(
+        self, caller: Caller, organization_id: str, member_id: str, roles: Sequence[str] | None
+    ) -> Member:
+        """None: as they are. Raises Conflict where the last admin would go, or an agent has a second organization."""
         caller.require(Permission.MANAGE_MEMBERS, organization_id)
-        wanted = tuple(role.value for role in Role if role in set(roles))
+        wanted = tuple(role.value for role in Role if role in set(roles or ()))
 
         async def change(tx: Writing) -> Member:
             await stored.lock(tx, organization_id)
             member = await _member(tx, organization_id, member_id)
+            if roles is None:
+                return member
             if Role.ADMIN not in wanted:
                 await _an_admin_stays(tx, member)
             if Role.AGENT in wanted:

@@ -50,6 +50,8 @@ class People:
         async def change(tx: Writing) -> Person:
             if not await stored.lock_present(tx, person_id, to_change=True):
                 raise NotFound("There is no such person.")
+            if not members:
+                return await _seen(tx, caller, person_id)
             now = self._context.clock.now()
             values = {**given(members, COLUMNS), "updated_at": now}
             if "email" in members:

@@ -39,11 +39,13 @@ class Reports:
             return await stored.reports_page(tx, await reports_of(tx, organization_id, wanted, area), paging)
 
     async def change(self, caller: Caller, report_id: str, members: dict[str, Any]) -> Report:
-        """Members other than the state; no event tells of them."""
+        """Members other than the state; no event tells of them. None: nothing changes, `updatedAt` neither."""
 
         async def change(tx: Writing) -> Report:
             report = await seen(tx, caller, report_id, lock=True)
             caller.require(Permission.EDIT_REPORTS, *report.holders)
+            if not members:
+                return report
             category_id = members.get("category_id")
             if category_id is not None:
                 await _own_category(tx, category_id, report)

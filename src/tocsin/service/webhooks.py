@@ -131,6 +131,8 @@ class Webhooks:
         async def change(tx: Writing) -> Webhook:
             row = await seen(tx, caller, webhook_id, lock=True)
             caller.require(Permission.MANAGE_WEBHOOKS, row["organization_id"])
+            if not members:
+                return await self._read(tx, webhook_id)
             now = self._context.clock.now()
             values: dict[str, Any] = {name: members[name] for name in PLAIN if name in members}
             if "headers" in members:

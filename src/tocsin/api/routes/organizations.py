@@ -37,7 +37,7 @@ class MemberData(Input):
 
 
 class MemberPatch(Input):
-    roles: Annotated[list[Role], Field(max_length=len(Role))]
+    roles: Annotated[list[Role], Field(max_length=len(Role))] | None = None
 
 
 class TokenData(Input):

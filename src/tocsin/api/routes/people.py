@@ -108,7 +108,7 @@ async def list_memberships(
     tags=["operations"],
     responses=answers(name="Operation", page=True),
 )
-async def list_operations_of(
+async def list_operations_given_to(
     request: Request,
     tocsin: Tocsin,
     caller: KnownCaller,

@@ -94,7 +94,7 @@ for _path, _method in (
     summary="List a report's operations",
     responses=answers(name="Operation", page=True),
 )
-async def list_operations_of(
+async def list_operations_of_report(
     request: Request,
     tocsin: Tocsin,
     caller: KnownCaller,
