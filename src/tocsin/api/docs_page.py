@@ -98,6 +98,7 @@ def _operation(method: str, path: str, one: Schema, components: Schema) -> Html:
         *_parameters(one.get("parameters", []), components),
         *_body(one.get("requestBody"), components),
         *_answers(one["responses"], components),
+        *_leads(one["responses"], components),
     ]
     return element("details", summary, *parts, id=one["operationId"])
 
@@ -183,6 +184,17 @@ def _answers(responses: Mapping[str, Schema], components: Schema) -> Iterator[Ht
         kinds = [_kind(content["schema"]) for content in response.get("content", {}).values() if "schema" in content]
         rows.append((element("code", status), response["description"], joined(kinds, ", ")))
     yield _table(("status", "", "body"), rows)
+
+
+def _leads(responses: Mapping[str, Schema], components: Schema) -> Iterator[Html]:
+    """What takes something that an answer holds."""
+    links = [
+        _resolved(one, components) for response in responses.values() for one in response.get("links", {}).values()
+    ]
+    told = {one["operationId"]: one["description"] for one in links}
+    items = [element("li", element("a", text, href=f"#{name}")) for name, text in told.items()]
+    if items:
+        yield element("details", element("summary", "Leads to"), element("ul", *items), class_="example")
 
 
 def _example(example: Any) -> Iterator[Html]:
