@@ -159,7 +159,7 @@ def _complete(
     if "If-None-Match" in conditions:
         responses["304"] = {"description": "The caller has it already", "headers": _headers("ETag")}
     for content in operation.get("requestBody", {}).get("content", {}).values():
-        content["schema"] = _tidy(content["schema"])
+        content["schema"] = _present(_tidy(content["schema"]))
         content["example"] = example(content["schema"], schemas)
     operation["responses"] = dict(sorted(responses.items()))
 
@@ -245,13 +245,17 @@ def _error(status: str, error_example: Any) -> dict[str, Any]:
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    """A query has no null: an absent parameter is absent."""
-    schema = _tidy(parameter["schema"])
-    choices = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
-    if len(choices) == 1:
-        schema = {**{name: value for name, value in schema.items() if name != "anyOf"}, **choices[0]}
+    schema = _present(_tidy(parameter["schema"]))
     schema.pop("description", None)
     return {**parameter, "schema": schema}
+
+
+def _present(schema: dict[str, Any]) -> dict[str, Any]:
+    """Of a parameter or a body, which are never null: an absent one is absent."""
+    choices = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+    if len(choices) == 1:
+        return {**{name: value for name, value in schema.items() if name != "anyOf"}, **choices[0]}
+    return schema
 
 
 _BOUNDS: Final = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}

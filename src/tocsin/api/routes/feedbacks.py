@@ -21,7 +21,7 @@ from tocsin.api.description import STATE_ERRORS, answers
 from tocsin.api.filters import InArea, States
 from tocsin.api.parameters import AnyCaller, Id, KnownCaller, Pages, Text255, Text4000, Tocsin, states
 from tocsin.domain.resources import Point
-from tocsin.domain.states import FeedbackState
+from tocsin.domain.states import FeedbackState, FeedbackTransition
 from tocsin.domain.wanted import FeedbackWanted
 from tocsin.service.feedbacks import NewFeedback
 
@@ -84,7 +84,7 @@ class FeedbackData(Input):
 
 
 class Transition(Input):
-    transition: Text255
+    transition: Annotated[Text255, Field(json_schema_extra={"enum": list(FeedbackTransition)})]
 
 
 @router.post(

@@ -10,7 +10,7 @@ from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
 from tocsin.api.filters import OperationSearch, States, UpdatedAfter
 from tocsin.api.parameters import Id, KnownCaller, Moment, Pages, Text255, Text4000, Tocsin, states
-from tocsin.domain.states import OperationState
+from tocsin.domain.states import OperationState, OperationTransition
 from tocsin.domain.wanted import OperationsWanted
 
 router = APIRouter(tags=["operations"], route_class=JsonRoute)
@@ -35,7 +35,7 @@ class Assignment(Input):
 
 
 class Transition(Input):
-    transition: Text255
+    transition: Annotated[Text255, Field(json_schema_extra={"enum": list(OperationTransition)})]
 
 
 @router.get(

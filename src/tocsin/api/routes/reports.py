@@ -10,7 +10,7 @@ from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
 from tocsin.api.filters import OperationSearch, ReportSearch, States, UpdatedAfter
 from tocsin.api.parameters import Id, KnownCaller, Pages, Text255, Text4000, Tocsin, states
-from tocsin.domain.states import OperationState, ReportState
+from tocsin.domain.states import OperationState, ReportState, ReportTransition
 from tocsin.domain.wanted import OperationsWanted, ReportsWanted
 
 router = APIRouter(tags=["reports"], route_class=JsonRoute)
@@ -31,7 +31,7 @@ class ReportPatch(Input):
 
 
 class Transition(Input):
-    transition: Text255
+    transition: Annotated[Text255, Field(json_schema_extra={"enum": list(ReportTransition)})]
 
 
 @router.get(
