@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.client import City, city, person
+from tests.api.client import SQUARE, City, city, person
 from tests.api.test_openapi import resolve, validator
 from tests.conftest import Service
 from tocsin.domain.states import FeedbackTransition, OperationTransition, ReportTransition
@@ -60,3 +60,30 @@ async def test_bodies_name_the_transitions_that_there_are(description: Any) -> N
         path = f"/{kind}/{{{kind.removesuffix('s')}}}/workflow/transition"
         body = description["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
         assert resolve(description, body)["properties"]["transition"]["enum"] == list(transitions)
+
+
+async def test_what_may_be_left_out_may_be_null(description: Any, bordeaux: City) -> None:
+    for name, schema in description["components"]["schemas"].items():
+        if schema.get("additionalProperties") is False:
+            for member, one in schema["properties"].items():
+                takes_null = {"type": "null"} in one.get("anyOf", [])
+                assert takes_null == (member not in schema.get("required", [])), f"{name}.{member}"
+    made = await bordeaux.admin.post(f"/organizations/{bordeaux.id}/tokens", {"name": "x", "roles": None})
+    assert made["roles"] == []
+
+
+async def test_a_place_that_is_sent_back_has_a_polygon_where_it_names_one(bordeaux: City) -> None:
+    (place,) = (await bordeaux.admin.get(f"/organizations/{bordeaux.id}/places"))["_embedded"]["items"]
+    changed = {"polygon": SQUARE, "geo": {"polygon": {}}}
+    answer = await bordeaux.admin.call("PATCH", f"/places/{place['id']}", changed)
+    assert answer.status_code == 400
+    assert [one["path"] for one in answer.json()["_embedded"]["errors"]] == ["geo.polygon"]
+
+
+@pytest.mark.parametrize("rate", [5e-324, 0.0009, 0, 10_001])
+async def test_a_rate_that_nobody_could_wait_for_is_refused(bordeaux: City, rate: float) -> None:
+    body = {"event": "reportCreated", "organization": bordeaux.id, "payloadUrl": "http://127.0.0.1:1024/"}
+    answer = await bordeaux.admin.call("POST", "/webhooks", {**body, "ratePerSecond": rate})
+    assert answer.status_code == 400
+    assert [one["path"] for one in answer.json()["_embedded"]["errors"]] == ["ratePerSecond"]
+    assert (await bordeaux.webhook("reportCreated", "http://127.0.0.1:1024/", ratePerSecond=0.001))["id"]

@@ -3,6 +3,7 @@
 No server error, no status, header, media type or body that the description does not tell.
 """
 
+import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import RecordedScenario
 from schemathesis.hooks import unregister
 
-from tests.fuzz.server import Served
 from tests.fuzz.steering import Steering
 
 CHECKS: Final = (
@@ -31,15 +31,23 @@ schema is taken: bodies have rules that JSON Schema has no words for.
 """
 STEPS: Final = 12
 """Calls after one another, at most."""
+REQUEST_SECONDS: Final = 60
+NEVER: Final = {
+    "POST /feedbacks/{feedback}/workflow/transition": "the service takes each transition by itself, before it answers",
+    "PATCH /feedbacks/{feedback}/state": "the service takes each transition by itself, before it answers",
+}
+"""Operations that never succeed, and why."""
 
 
 @dataclass(frozen=True)
 class Amount:
-    """`each`: drawn calls of each operation; `chains`: of calls that follow links; `edges`: every boundary of a schema."""
+    """`each`: drawn calls of each operation; `chains`: of calls that follow links; `edges`: operations, drawn by the seed,
+    of which every boundary of every value is tried.
+    """
 
     each: int
     chains: int
-    edges: bool = False
+    edges: int = 0
 
 
 @dataclass
@@ -57,29 +65,27 @@ class Found:
         return sum(counter.total() for counter in self.statuses.values())
 
     @property
+    def reached(self) -> float:
+        """The share of operations that had a 2xx, of those that can."""
+        return len(self.succeeded - NEVER.keys()) / len(self.operations - NEVER.keys())
+
+    @property
     def succeeded(self) -> frozenset[str]:
         """Operations that had a 2xx."""
         return frozenset(name for name, one in self.statuses.items() if any(200 <= status < 300 for status in one))
 
 
-def _config(seed: int, amount: Amount) -> schemathesis.Config:
+def _config(seed: int, **phases: Any) -> schemathesis.Config:
+    """`phases`: those that run."""
+    off = dict.fromkeys(("examples", "coverage", "fuzzing", "stateful"), {"enabled": False})
     return schemathesis.Config.from_dict(
         {
             "seed": seed,
-            "request-timeout": 60,
+            "request-timeout": REQUEST_SECONDS,
             "continue-on-failure": True,
             "generation": {"with-security-parameters": False, "database": "none", "no-shrink": True},
             "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
-            "phases": {
-                "examples": {"enabled": amount.edges},
-                "coverage": {"enabled": amount.edges, "unexpected-methods": []},
-                "fuzzing": {"enabled": amount.each > 0, "generation": {"max-examples": max(amount.each, 1)}},
-                "stateful": {
-                    "enabled": amount.chains > 0,
-                    "max-steps": STEPS,
-                    "generation": {"max-examples": max(amount.chains, 1)},
-                },
-            },
+            "phases": {**off, **phases},
         }
     )
 
@@ -101,28 +107,42 @@ def _steered(steering: Steering) -> Iterator[None]:
     finally:
         unregister(before_call)
         unregister(after_call)
-        steering.close()
 
 
-def fuzz(at: Served, seed: int, amount: Amount, found: Found | None = None) -> Found:
-    """Adds to what was found, if there was something."""
-    found = found or Found()
+def fuzz(steering: Steering, seed: int, amount: Amount, found: Found) -> None:
+    """Adds to what was found. The same seed draws the same, as far as the service answers the same."""
     begun = time.monotonic()
-    schema = schemathesis.openapi.from_url(f"{at.url}/openapi.json", config=_config(seed, amount))
-    found.operations |= {one.ok().label for one in schema.get_all_operations()}
-    with _steered(Steering(at, seed)):
-        for event in from_schema(schema).execute():
-            match event:
-                case events.ScenarioFinished():
-                    _count(found, event.phase.value, event.recorder)
-                case events.NonFatalError():
-                    found.wrong.setdefault(f"{event.label}: {event.value}", event.info.format())
-                case events.FatalError():
-                    raise event.exception
-                case _:
-                    pass
+    url = f"{steering.at.url}/openapi.json"
+    drawn = {
+        "fuzzing": {"enabled": amount.each > 0, "generation": {"max-examples": max(amount.each, 1)}},
+        "stateful": {"enabled": True, "max-steps": STEPS, "generation": {"max-examples": amount.chains}},
+    }
+    whole = schemathesis.openapi.from_url(url, config=_config(seed, **drawn))
+    labels = sorted(one.ok().label for one in whole.get_all_operations())
+    found.operations |= set(labels)
+    with _steered(steering):
+        _execute(whole, found)
+        if amount.edges:
+            edges = {"examples": {"enabled": True}, "coverage": {"enabled": True, "unexpected-methods": []}}
+            some = set(random.Random(seed).sample(labels, amount.edges))
+            rest = schemathesis.openapi.from_url(url, config=_config(seed, **edges))
+            _execute(rest.include(lambda context: context.operation.label in some), found)
+    for error in steering.at.errors:
+        found.wrong.setdefault(f"log: {error[:80]}", error)
     found.seconds += time.monotonic() - begun
-    return found
+
+
+def _execute(schema: Any, found: Found) -> None:
+    for event in from_schema(schema).execute():
+        match event:
+            case events.ScenarioFinished():
+                _count(found, event.phase.value, event.recorder)
+            case events.NonFatalError():
+                found.wrong.setdefault(f"{event.label}: {event.value}", event.info.format())
+            case events.FatalError():
+                raise event.exception
+            case _:
+                pass
 
 
 def _count(found: Found, phase: str, recorder: RecordedScenario) -> None:
@@ -138,3 +158,20 @@ def _count(found: Found, phase: str, recorder: RecordedScenario) -> None:
                 label = recorder.cases[case_id].value.operation.label
                 name = f"{label}: {check.name}: {failure.message[:60]}"
                 found.wrong.setdefault(name, f"{failure}\n{check.failure_info.code_sample}")
+
+
+def figures(found: Found) -> str:
+    """For people: what was called, by phase and by operation, and what became of it."""
+    lines = [f"{'calls':>6} {'2xx':>5} {'4xx':>5}  operation"]
+    for label in sorted(found.operations, key=lambda one: (one.split(" ")[1], one)):
+        of = found.statuses[label]
+        good, refused = (sum(count for status, count in of.items() if status // 100 == kind) for kind in (2, 4))
+        lines.append(f"{of.total():6} {_share(good, of.total())} {_share(refused, of.total())}  {label}")
+    phases = ", ".join(f"{count} {name}" for name, count in found.phases.most_common())
+    lines.append(f"{found.cases} calls ({phases}) in {found.seconds:.0f} s: {len(found.succeeded)} of")
+    lines[-1] += f" {len(found.operations)} operations had a 2xx; {len(found.wrong)} things wrong"
+    return "\n".join(lines)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:4.0f}%" if whole else "    -"

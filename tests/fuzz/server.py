@@ -1,11 +1,16 @@
-"""The real service for fuzzing: on a socket in a thread of its own, with its worker, a receiver, and a rich world."""
+"""The real service for fuzzing: on a socket in a thread of its own, with its worker, a receiver, and a rich world.
+
+What the service logs as an error is kept: a worker that fails at what a call has stored answers nobody.
+"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import structlog
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tests.api.cast import Cast, cast, password_link
@@ -31,11 +36,12 @@ class RunningClock(ManualClock):
 
 @dataclass(frozen=True)
 class Served:
-    """`of`: the world, and who calls; `receiver`: where notifications and pings may go."""
+    """`of`: the world, and who calls; `receiver`: where notifications and pings may go; `errors`: that were logged."""
 
     of: Cast
     receiver: str
     portal: BlockingPortal
+    errors: list[str]
 
     @property
     def url(self) -> str:
@@ -60,13 +66,32 @@ def served(directory: Path, postgres: Cluster | None) -> Iterator[Served]:
 @contextmanager
 def _served(directory: Path, **settings: str) -> Iterator[Served]:
     with (
+        _logged() as errors,
         start_blocking_portal("asyncio") as portal,
         portal.wrap_async_context_manager(receiver(_failing_now_and_then)) as receiving,
         portal.wrap_async_context_manager(serving(directory, RunningClock(), **settings)) as service,
     ):
         of = portal.call(_world, service, receiving)
         with portal.wrap_async_context_manager(delivering(service)):
-            yield Served(of, receiving.url, portal)
+            yield Served(of, receiving.url, portal, errors)
+
+
+@contextmanager
+def _logged() -> Iterator[list[str]]:
+    """The errors that are logged meanwhile; nothing else is shown."""
+    errors: list[str] = []
+
+    def keep(_: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if level in {"error", "critical"}:
+            errors.append(" ".join(f"{name}={one}" for name, one in event.items()))
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[structlog.processors.format_exc_info, keep], cache_logger_on_first_use=False)
+    try:
+        yield errors
+    finally:
+        structlog.configure(**before)
 
 
 def _failing_now_and_then(received: Received) -> int:

@@ -42,7 +42,7 @@ class Steering:
     """Between drawing and sending, and after the answer."""
 
     def __init__(self, at: Served, seed: int) -> None:
-        self._at = at
+        self.at = at
         self._chance = random.Random(seed)
         self._number = 0
         self._actors = {name: one for name, one in at.of.actors.items() if not one.refused}
@@ -65,7 +65,7 @@ class Steering:
 
     def _callers_own(self) -> list[str]:
         """Ids that callers can't do without."""
-        of = self._at.of
+        of = self.at.of
         ids = [one.person_id for one in of.actors.values() if one.person_id is not None]
         for city in (of.bordeaux, of.partner, of.other):
             for kind in ("members", "tokens"):
@@ -75,7 +75,7 @@ class Steering:
 
     def _look(self, path: str) -> None:
         answer = self._http.get(path, headers=self._admin)
-        self.known.read(answer.json(), path, {"organization": self._at.of.bordeaux.id})
+        self.known.read(answer.json(), path, {"organization": self.at.of.bordeaux.id})
 
     # Before a call
 
@@ -117,16 +117,16 @@ class Steering:
 
     def _found(self, wanted: frozenset[str], *, to_lose: bool) -> Mapping[str, str] | None:
         if wanted == {"organization"} and self._chance.random() < OWN:
-            return {"organization": self._at.of.bordeaux.id}
+            return {"organization": self.at.of.bordeaux.id}
         return self.known.pick(wanted, to_lose=to_lose)
 
     def _alone(self, case: Case, call: tuple[str, str]) -> None:
         if call[0] == "DELETE":
             who = self._registered()
             self._authorize(case, who)
-            case.path_parameters = {"person": who.person_id if self._mostly() else self._at.of.spare}
+            case.path_parameters = {"person": who.person_id if self._mostly() else self.at.of.spare}
         elif self._mostly():
-            case.path_parameters = {"token": self._at.password_link()}
+            case.path_parameters = {"token": self.at.password_link()}
 
     def _registered(self) -> Actor:
         self._number += 1
@@ -158,7 +158,7 @@ class Steering:
                     said[name] = make()
             said = {name: one for name, one in said.items() if one is not ...}
         if isinstance(said.get("payloadUrl"), str) and _leads_out(said["payloadUrl"]):
-            said["payloadUrl"] = f"{self._at.receiver}/drawn"
+            said["payloadUrl"] = f"{self.at.receiver}/drawn"
         return said
 
     def _makers(self, call: tuple[str, str]) -> Mapping[str, Callable[[], Any]]:
@@ -174,7 +174,7 @@ class Steering:
             "email": lambda: f"drawn-{self._number}@example.org",
             "login": lambda: "reporter@example.org",
             "password": lambda: password,
-            "payloadUrl": lambda: f"{self._at.receiver}/drawn",
+            "payloadUrl": lambda: f"{self.at.receiver}/drawn",
             "secret": lambda: ...,
             "headers": lambda: {"X-Drawn": "yes"},
             "image": png,

@@ -112,7 +112,7 @@ def complete(description: dict[str, Any], routes: list[APIRoute], error_example:
     components["parameters"] = {name: {"name": name, "in": "header", **one} for name, one in PARAMETERS.items()}
     components["responses"] = {f"Error{status}": _error(status, error_example) for status in ERRORS}
     for name, schema in components["schemas"].items():
-        components["schemas"][name] = _tidy(schema)
+        components["schemas"][name] = _forgiving(_tidy(schema))
     getters = {route.path: route for route in routes if "GET" in (route.methods or ())}
     for route, method, operation in _operations(description, routes):
         changing = changed_by(method, route.path, getters) is not None
@@ -256,6 +256,18 @@ def _present(schema: dict[str, Any]) -> dict[str, Any]:
     if len(choices) == 1:
         return {**{name: value for name, value in schema.items() if name != "anyOf"}, **choices[0]}
     return schema
+
+
+def _forgiving(schema: dict[str, Any]) -> dict[str, Any]:
+    """Of a body, which alone knows all its members: null is absent, so what may be absent may be null."""
+    if schema.get("additionalProperties") is not False:
+        return schema
+    kept = schema.get("required", ())
+    members = {
+        name: one if name in kept or "anyOf" in one else {"anyOf": [one, {"type": "null"}]}
+        for name, one in schema["properties"].items()
+    }
+    return {**schema, "properties": members}
 
 
 _BOUNDS: Final = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
