@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz`: drawn calls to the real service on both engines; ends with 1 and the seed where one went wrong."""
+"""`python -m tests.fuzz`: drawn calls to the service on both engines; ends with 1 and the seed where one went wrong."""
 
 import argparse
 import sys

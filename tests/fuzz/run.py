@@ -1,4 +1,4 @@
-"""schemathesis over the whole description: every call by itself, and the calls that its links lead to, one after another.
+"""schemathesis over the whole description: every call by itself, and chains of the calls that its links lead to.
 
 No server error, no status, header, media type or body that the description does not tell.
 """
@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import schemathesis
+from schemathesis.core.result import Ok
 from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import RecordedScenario
 from schemathesis.hooks import unregister
 
-from tests.fuzz.steering import Steering
+from tests.fuzz.steering import Drawn, Steering
 
 CHECKS: Final = (
     "not_a_server_error",
@@ -41,8 +42,8 @@ NEVER: Final = {
 
 @dataclass(frozen=True)
 class Amount:
-    """`each`: drawn calls of each operation; `chains`: of calls that follow links; `edges`: operations, drawn by the seed,
-    of which every boundary of every value is tried.
+    """`each`: drawn calls of each operation; `chains`: of calls that follow links; `edges`: operations, drawn by the
+    seed, of which every boundary of every value is tried.
     """
 
     each: int
@@ -77,7 +78,7 @@ class Found:
 
 def _config(seed: int, **phases: Any) -> schemathesis.Config:
     """`phases`: those that run."""
-    off = dict.fromkeys(("examples", "coverage", "fuzzing", "stateful"), {"enabled": False})
+    off = {name: {"enabled": False} for name in ("examples", "coverage", "fuzzing", "stateful")}
     return schemathesis.Config.from_dict(
         {
             "seed": seed,
@@ -94,10 +95,10 @@ def _config(seed: int, **phases: Any) -> schemathesis.Config:
 def _steered(steering: Steering) -> Iterator[None]:
     """Hooks are global to schemathesis: taken back afterwards."""
 
-    def before_call(_: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+    def before_call(_: schemathesis.HookContext, case: Drawn, **__: Any) -> None:
         steering.before(case)
 
-    def after_call(_: schemathesis.HookContext, case: schemathesis.Case, response: schemathesis.Response) -> None:
+    def after_call(_: schemathesis.HookContext, case: Drawn, response: schemathesis.Response) -> None:
         steering.after(case, response)
 
     schemathesis.hook(before_call)
@@ -118,7 +119,7 @@ def fuzz(steering: Steering, seed: int, amount: Amount, found: Found) -> None:
         "stateful": {"enabled": True, "max-steps": STEPS, "generation": {"max-examples": amount.chains}},
     }
     whole = schemathesis.openapi.from_url(url, config=_config(seed, **drawn))
-    labels = sorted(one.ok().label for one in whole.get_all_operations())
+    labels = sorted(one.ok().label for one in whole.get_all_operations() if isinstance(one, Ok))
     found.operations |= set(labels)
     with _steered(steering):
         _execute(whole, found)

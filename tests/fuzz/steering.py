@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-from schemathesis import Case, GenerationMode, Response
+from schemathesis import APIOperation, Case, GenerationMode, Response
 from schemathesis.core.parameters import ParameterLocation
 
 from tests.api.cast import Actor
@@ -36,6 +36,9 @@ LOSING: Final = {
 CONDITIONS: Final = ("If-Match", "If-None-Match", "Idempotency-Key", "last-event-id")
 IN_BODIES: Final = ("report", "organization", "person", "member", "category", "businessActivity")
 WAIT_SECONDS: Final = 1
+
+
+Drawn = Case[APIOperation[Any, Any, Any, Any]]
 
 
 class Steering:
@@ -79,7 +82,7 @@ class Steering:
 
     # Before a call
 
-    def before(self, case: Case) -> None:
+    def before(self, case: Drawn) -> None:
         call = (case.method.upper(), case.path)
         self._authorize(case, self._caller())
         self._name(case, call)
@@ -99,11 +102,11 @@ class Steering:
             return self._actors["an admin"]
         return self._actors[self._chance.choice(sorted(self._actors))]
 
-    def _authorize(self, case: Case, who: Actor) -> None:
+    def _authorize(self, case: Drawn, who: Actor) -> None:
         case.headers.pop("Authorization", None)
         case.headers.update(who.headers)
 
-    def _name(self, case: Case, call: tuple[str, str]) -> None:
+    def _name(self, case: Drawn, call: tuple[str, str]) -> None:
         """Real names for the variables of the path, mostly."""
         wanted = variables(case.path)
         if call in LONELY:
@@ -120,7 +123,7 @@ class Steering:
             return {"organization": self.at.of.bordeaux.id}
         return self.known.pick(wanted, to_lose=to_lose)
 
-    def _alone(self, case: Case, call: tuple[str, str]) -> None:
+    def _alone(self, case: Drawn, call: tuple[str, str]) -> None:
         if call[0] == "DELETE":
             who = self._registered()
             self._authorize(case, who)
@@ -135,7 +138,7 @@ class Steering:
         login = self._http.post("/security/login", json={"login": account["email"], "password": PASSWORD}).json()
         return Actor(login["accessToken"], person_id=made["id"])
 
-    def _ask(self, case: Case) -> None:
+    def _ask(self, case: Drawn) -> None:
         """Fewer filters at once, real names in them, and no long wait for events."""
         asked = dict(case.query)
         if not _negative(case, ParameterLocation.QUERY):
@@ -148,10 +151,10 @@ class Steering:
             asked |= {"wait": min(int(asked["wait"]), WAIT_SECONDS)} if "wait" in asked else {}
         case.query = asked
 
-    def _said(self, case: Case, call: tuple[str, str]) -> dict[str, Any]:
+    def _said(self, case: Drawn, call: tuple[str, str]) -> dict[str, Any]:
         """Real names and files in a body; and no URL that leads out of this machine."""
         assert isinstance(case.body, dict)
-        said = dict(case.body)
+        said: dict[str, Any] = dict(case.body)
         if not _negative(case, ParameterLocation.BODY):
             for name, make in self._makers(call).items():
                 if name in said and self._mostly():
@@ -192,7 +195,7 @@ class Steering:
 
     # After it
 
-    def after(self, case: Case, response: Response) -> None:
+    def after(self, case: Drawn, response: Response) -> None:
         if not 200 <= response.status_code < 300:
             return
         if case.method.upper() == "DELETE":
@@ -205,7 +208,7 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(one) for name, one in values.items()}
 
 
-def _negative(case: Case, where: ParameterLocation) -> bool:
+def _negative(case: Drawn, where: ParameterLocation) -> bool:
     info = None if case.meta is None else case.meta.components.get(where)
     return info is not None and info.mode is GenerationMode.NEGATIVE
 
