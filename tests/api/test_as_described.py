@@ -1,5 +1,6 @@
 """What the description says of bodies and answers that are of more than one kind."""
 
+import re
 from typing import Any
 
 import pytest
@@ -72,6 +73,14 @@ async def test_what_may_be_left_out_may_be_null(description: Any, bordeaux: City
     assert made["roles"] == []
 
 
+async def test_a_polygon_without_a_reference_system_is_described_and_taken(description: Any, bordeaux: City) -> None:
+    path = "/organizations/{organization}/places"
+    body = {"name": "x", "polygon": {**SQUARE, "srid": None}}
+    schema = description["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert list(validator(description, schema).iter_errors(body)) == []
+    assert (await bordeaux.admin.post(f"/organizations/{bordeaux.id}/places", body))["name"] == "x"
+
+
 async def test_a_place_that_is_sent_back_has_a_polygon_where_it_names_one(bordeaux: City) -> None:
     (place,) = (await bordeaux.admin.get(f"/organizations/{bordeaux.id}/places"))["_embedded"]["items"]
     changed = {"polygon": SQUARE, "geo": {"polygon": {}}}
@@ -87,3 +96,21 @@ async def test_a_rate_that_nobody_could_wait_for_is_refused(bordeaux: City, rate
     assert answer.status_code == 400
     assert [one["path"] for one in answer.json()["_embedded"]["errors"]] == ["ratePerSecond"]
     assert (await bordeaux.webhook("reportCreated", "http://127.0.0.1:1024/", ratePerSecond=0.001))["id"]
+
+
+async def test_what_filters_are_written_like_is_described(description: Any) -> None:
+    patterns = {
+        one["name"]: one["schema"]["pattern"]
+        for path in ("/feedbacks", "/places", "/organizations/{organization}/reports")
+        for one in description["paths"][path]["get"]["parameters"]
+        if "pattern" in one.get("schema", {})
+    }
+    for name, good, bad in (
+        ("geo_point", "+44.85-0.57", "44.85"),
+        ("geo_near", "+44.85-0.57+500", "+44.85-0.57"),
+        ("geo_near[radius]", "500", "-500"),
+        ("geo_elevation", "-3.5", "high"),
+        ("state", "NEW, ACCEPTED", "NEW,LATER"),
+    ):
+        assert re.search(patterns[name], good), name
+        assert not re.search(patterns[name], bad), name

@@ -13,7 +13,7 @@ from tests.fuzz.server import served
 from tests.fuzz.steering import Steering
 from tests.postgres import cluster, make_template
 
-ROUND: Final = Amount(each=3, chains=40, edges=10)
+ROUND: Final = Amount(each=3, chains=120, edges=8)
 """About 1,300 calls."""
 REACHED_MIN: Final = 0.95
 """The share of operations that must have had a 2xx, or the run says little."""

@@ -41,7 +41,7 @@ _DOCUMENTED: Final = {
                 "properties": {"points": {"type": "array", "items": _POINT, "minItems": 3}},
             },
         },
-        "srid": {"const": 4326},
+        "srid": {"anyOf": [{"const": 4326}, {"type": "null"}]},
     },
 }
 
