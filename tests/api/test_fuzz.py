@@ -10,7 +10,7 @@ from tests.fuzz.server import served
 from tests.fuzz.steering import Steering
 
 SEED = 20_180_227
-SHARE = Amount(each=1, chains=5)
+SHARE = Amount(each=1, chains=3)
 REACHED_MIN = 0.5
 """A single drawn call of each operation is often one that is rightly refused."""
 

@@ -15,8 +15,8 @@ from tests.fuzz.steering import Steering
 from tests.postgres import Cluster, cluster, make_template
 
 ENGINES: Final = ("sqlite", "postgresql")
-ROUND: Final = Amount(each=3, chains=120, edges=8)
-"""About 1,300 calls."""
+ROUND: Final = Amount(each=3, chains=60, edges=8)
+"""About 1,400 calls."""
 REACHED_MIN: Final = 0.95
 """The share of operations that must have had a 2xx, or the run says little."""
 TELLING_CASES: Final = 2_000

@@ -32,6 +32,9 @@ schema is taken: bodies have rules that JSON Schema has no words for.
 """
 STEPS: Final = 12
 """Calls after one another, at most."""
+CHAINS: Final = "stateful"
+SUITES_MAX: Final = 1_000
+"""Of one seed, so that no other has theirs."""
 REQUEST_SECONDS: Final = 60
 NEVER: Final = {
     "POST /feedbacks/{feedback}/workflow/transition": "the service takes each transition by itself, before it answers",
@@ -59,6 +62,9 @@ class Found:
     statuses: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     phases: Counter[str] = field(default_factory=Counter)
     wrong: dict[str, str] = field(default_factory=dict)
+    chains: int = 0
+    followed: int = 0
+    """Calls to which a link led."""
     seconds: float = 0.0
 
     @property
@@ -114,15 +120,13 @@ def fuzz(steering: Steering, seed: int, amount: Amount, found: Found) -> None:
     """Adds to what was found. The same seed draws the same, as far as the service answers the same."""
     begun = time.monotonic()
     url = f"{steering.at.url}/openapi.json"
-    drawn = {
-        "fuzzing": {"enabled": amount.each > 0, "generation": {"max-examples": max(amount.each, 1)}},
-        "stateful": {"enabled": True, "max-steps": STEPS, "generation": {"max-examples": amount.chains}},
-    }
-    whole = schemathesis.openapi.from_url(url, config=_config(seed, **drawn))
+    each = {"enabled": amount.each > 0, "generation": {"max-examples": max(amount.each, 1)}}
+    whole = schemathesis.openapi.from_url(url, config=_config(seed, fuzzing=each))
     labels = sorted(one.ok().label for one in whole.get_all_operations() if isinstance(one, Ok))
     found.operations |= set(labels)
     with _steered(steering):
         _execute(whole, found)
+        _chain(url, seed, amount.chains, found)
         if amount.edges:
             edges = {"examples": {"enabled": True}, "coverage": {"enabled": True, "unexpected-methods": []}}
             some = set(random.Random(seed).sample(labels, amount.edges))
@@ -131,6 +135,16 @@ def fuzz(steering: Steering, seed: int, amount: Amount, found: Found) -> None:
     for error in steering.at.errors:
         found.wrong.setdefault(f"log: {error[:80]}", error)
     found.seconds += time.monotonic() - begun
+
+
+def _chain(url: str, seed: int, chains: int, found: Found) -> None:
+    """A suite ends early where the service answers the same call otherwise than before, as one with a state does."""
+    wanted, suites = found.chains + chains, 0
+    while found.chains < wanted and suites < chains:
+        drawn = {"enabled": True, "max-steps": STEPS, "generation": {"max-examples": wanted - found.chains}}
+        config = _config(seed * SUITES_MAX + suites, stateful=drawn)
+        _execute(schemathesis.openapi.from_url(url, config=config), found)
+        suites += 1
 
 
 def _execute(schema: Any, found: Found) -> None:
@@ -147,6 +161,9 @@ def _execute(schema: Any, found: Found) -> None:
 
 
 def _count(found: Found, phase: str, recorder: RecordedScenario) -> None:
+    if phase == CHAINS and recorder.interactions:
+        found.chains += 1
+        found.followed += sum(recorder.cases[one].parent_id is not None for one in recorder.interactions)
     for case_id, interaction in recorder.interactions.items():
         label = recorder.cases[case_id].value.operation.label
         if interaction.response is not None:
@@ -169,6 +186,7 @@ def figures(found: Found) -> str:
         good, refused = (sum(count for status, count in of.items() if status // 100 == kind) for kind in (2, 4))
         lines.append(f"{of.total():6} {_share(good, of.total())} {_share(refused, of.total())}  {label}")
     phases = ", ".join(f"{count} {name}" for name, count in found.phases.most_common())
+    lines.append(f"{found.chains} chains, {found.followed} links followed")
     lines.append(f"{found.cases} calls ({phases}) in {found.seconds:.0f} s: {len(found.succeeded)} of")
     lines[-1] += f" {len(found.operations)} operations had a 2xx; {len(found.wrong)} things wrong"
     return "\n".join(lines)

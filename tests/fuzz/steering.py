@@ -30,6 +30,7 @@ LONELY: Final = {
 LOSING: Final = {
     ("PATCH", "/organizations/{organization}/members/{member}"): "callers would lose their roles",
     ("DELETE", "/organizations/{organization}/members/{member}"): "callers would lose their organization",
+    ("DELETE", "/organizations/{organization}/relationships/{relationship}"): "nothing could be delegated any more",
     ("DELETE", "/tokens/{token}"): "callers would lose their credentials",
 }
 """Calls that are not made about the callers themselves, and why. Those who lost something are played by `cast`."""
@@ -74,6 +75,7 @@ class Steering:
             for kind in ("members", "tokens"):
                 page = self._http.get(f"/organizations/{city.id}/{kind}?limit=100", headers=city.admin.headers).json()
                 ids += [one["id"] for one in page["_embedded"]["items"]]
+        ids.append(of.partner.id)
         return [one for one in ids if one not in {of.ids["member"], of.ids["token"]}]
 
     def _look(self, path: str) -> None:
@@ -112,13 +114,15 @@ class Steering:
         if call in LONELY:
             self._alone(case, call)
         elif wanted:
-            found = self._found(wanted, to_lose=call in LOSING) if self._mostly() else None
+            found = self._found(case.path, wanted, to_lose=call in LOSING) if self._mostly() else None
             if found is not None:
                 case.path_parameters = {**case.path_parameters, **found}
         if call in LOSING and not self.known.spares(_texts(case.path_parameters)):
             case.path_parameters = {**case.path_parameters, **dict.fromkeys(wanted, "nothing")}
 
-    def _found(self, wanted: frozenset[str], *, to_lose: bool) -> Mapping[str, str] | None:
+    def _found(self, path: str, wanted: frozenset[str], *, to_lose: bool) -> Mapping[str, str] | None:
+        if "/image" in path and wanted == {"person"} and self._chance.random() < OWN:
+            return {"person": self.at.of.ids["person"]}
         if wanted == {"organization"} and self._chance.random() < OWN:
             return {"organization": self.at.of.bordeaux.id}
         return self.known.pick(wanted, to_lose=to_lose)
@@ -171,9 +175,10 @@ class Steering:
         password = self._chance.choice([PASSWORD, "wrong password"])
         return {
             **real,
-            "organization": lambda: (self._found(frozenset({"organization"}), to_lose=False) or {}).get(
+            "organization": lambda: (self._found("", frozenset({"organization"}), to_lose=False) or {}).get(
                 "organization", ...
             ),
+            "member": lambda: self.at.of.operator_member if self._chance.random() < OWN else real["member"](),
             "email": lambda: f"drawn-{self._number}@example.org",
             "login": lambda: "reporter@example.org",
             "password": lambda: password,
@@ -191,7 +196,16 @@ class Steering:
             "expiresAt": lambda: "2030-01-01T00:00:00Z",
             "businessActivity": lambda: ... if "feedbacks" in call[1] else real["businessActivity"](),
             "category": lambda: ... if "feedbacks" in call[1] else real["category"](),
+            **self._partner(call),
         }
+
+    def _partner(self, call: tuple[str, str]) -> Mapping[str, Callable[[], Any]]:
+        """Whoever is none of one's own: reports are delegated to partners, and nobody is a partner of itself."""
+        if call[1].endswith("/delegates"):
+            return {"organization": lambda: self.at.of.partner.id}
+        if call[1].endswith("/relationships"):
+            return {"organization": lambda: self.known.one("organization") or ...}
+        return {}
 
     # After it
 
