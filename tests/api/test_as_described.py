@@ -46,6 +46,10 @@ async def test_a_count_of_what_would_be_replayed_is_described(description: Any, 
     counted = await bordeaux.admin.call("POST", path, {"from": 0, "dryRun": True})
     assert counted.status_code == 200
     assert wrong(description, "/webhooks/{webhook}/replays", "post", 200, counted.json()) == []
+    (link,) = description["paths"]["/webhooks/{webhook}/replays"]["post"]["responses"]["200"]["links"].values()
+    led = resolve(description, link)
+    assert led["parameters"] == {"webhook": "$response.body#/_links/webhook/iriTemplate/mapping/webhook"}
+    assert counted.json()["_links"]["webhook"]["iriTemplate"]["mapping"] == {"webhook": webhook["id"]}
 
 
 async def test_no_body_is_described_as_null(description: Any) -> None:

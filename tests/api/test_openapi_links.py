@@ -15,6 +15,8 @@ from tests.pictures import png
 
 pytestmark = pytest.mark.anyio
 
+ANOTHER_ANSWER = {"ReplayCount.webhook"}
+"""Of a call that was made for its other answer; tests/api/test_as_described.py makes it for this one."""
 ONLY_SIGNED = "get_public_key"
 """A webhook has a public key where it signs with one, and its `signature` says so."""
 
@@ -132,7 +134,7 @@ async def test_every_link_leads_to_what_takes_it(service: Service) -> None:
                     status = await followed(await callers(of, body), of, target, values)
                     wrong += [f"{method} {path}: {name}: {status}"] * (status != 200)
     assert wrong == []
-    assert set(description["components"]["links"]) - seen == set()
+    assert set(description["components"]["links"]) - seen == ANOTHER_ANSWER
 
 
 async def test_a_link_names_parameters_that_its_call_takes(service: Service) -> None:
