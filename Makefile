@@ -8,10 +8,12 @@ HOURS ?= 2
 DELIVERIES ?= 0
 PROCESSES ?= 1
 ROUNDS ?= 3
+CASES ?= 10000
+SECONDS ?= 0
 SCALE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench crash simulate lock
+.PHONY: help demo serve test check bench crash simulate fuzz lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -52,6 +54,9 @@ crash: $(READY) ## harm processes, disks, clocks and the database under load for
 simulate: $(READY) ## simulate the worker from SEED on, HOURS=2 of virtual time each, until DELIVERIES=0
 	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --hours $(HOURS) --deliveries $(DELIVERIES) --processes $(PROCESSES) \
 		$(if $(SEED),--seed $(SEED))
+
+fuzz: $(READY) ## draw CASES=10000 calls to everything that is described, on both engines, from SEED on, for SECONDS at most
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.fuzz --cases $(CASES) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 lock: ## compile requirements.lock anew (needs uv)
 	uv pip compile --group dev pyproject.toml --python-version 3.11 --universal --generate-hashes \

@@ -64,6 +64,7 @@ async def test_the_page_shows_every_route_and_notification(service: Service) -> 
     for path, methods in description["paths"].items():
         assert path in text
         assert all(one["summary"] in text for one in methods.values()), path
+    assert "Leads to" in text
     anchors = [attributes["href"] for tag, attributes in found.elements if tag == "a"]
     assert {one[1:] for one in anchors if one and one.startswith("#")} <= set(ids)
     assert '"event": "operationRemoved"' in text

@@ -301,6 +301,15 @@ def startable(lane: Lane, now: int) -> list[Delivery]:
     return found
 
 
+def test_a_rate_of_almost_nothing_is_one_in_a_thousand_seconds() -> None:
+    store = Store()
+    for number in range(2):
+        store.append(f"r{number}", EVENTS[0])
+    lane = lane_of(store, subscription("w1", EVENTS[0])._replace(rate_per_second=5e-324))
+    assert len(startable(lane, 1000 * SECOND)) == 1
+    assert lane.health.rate_at == 2000 * SECOND
+
+
 def test_an_endpoint_begins_with_one_in_flight_and_doubles_up_to_the_smallest_limit() -> None:
     store = Store()
     for number in range(60):

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from tocsin.api.examples import EXAMPLES
 from tocsin.api.openapi import complete
+from tocsin.api.openapi_links import link
 from tocsin.api.schemas import BY_HAND
 from tocsin.domain import events
 from tocsin.domain.activities import LogAction, Verb
@@ -110,6 +111,7 @@ def describe(app: FastAPI, public_url: str) -> dict[str, Any]:
             operation["responses"].pop("422", None)
     description["webhooks"] = {event.value: _notification(event) for event in Event}
     complete(description, app.state.routes, ERROR_EXAMPLE)
+    link(description)
     return description
 
 

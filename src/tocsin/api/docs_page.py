@@ -100,6 +100,7 @@ def _operation(method: str, path: str, one: Schema, components: Schema, base: st
         *_body(one.get("requestBody"), components),
         *_example(_command(method, path, one, base)),
         *_answers(one["responses"], components),
+        *_leads(one["responses"], components),
     ]
     return element("details", summary, *parts, id=one["operationId"])
 
@@ -207,6 +208,17 @@ def _answer(status: str, one: Schema, components: Schema) -> tuple[Html, Html, s
     response = _resolved(one, components)
     kinds = [_kind(content["schema"]) for content in response.get("content", {}).values() if "schema" in content]
     return element("code", status), joined(kinds, ", "), response["description"]
+
+
+def _leads(responses: Mapping[str, Schema], components: Schema) -> Iterator[Html]:
+    """What takes something that an answer holds."""
+    links = [
+        _resolved(one, components) for response in responses.values() for one in response.get("links", {}).values()
+    ]
+    told = {one["operationId"]: one["description"] for one in links}
+    items = [element("li", element("a", text, href=f"#{name}")) for name, text in told.items()]
+    if items:
+        yield element("details", element("summary", "Leads to"), element("ul", *items), class_="example")
 
 
 def _shown(example: Any) -> str:

@@ -289,6 +289,7 @@ EXAMPLES: Final[dict[str, tuple[Any, Any]]] = {
     "Attempt": (HAL.attempt(_ATTEMPTS[0]), HAL.attempt(_ATTEMPTS[1])),
     "Attempts": (HAL.attempts(_id(9), 12, _ATTEMPTS[:1]), HAL.attempts(_id(9), 12, _ATTEMPTS[1:])),
     "Replay": (HAL.replay(_REPLAY),) * 2,
+    "ReplayCount": (HAL.replay_count(_id(9), 7, only_failed=False),) * 2,
     "AuditEntry": (HAL.audit_entry(_AUDITED),) * 2,
     "Audit": (
         HAL.cursor_page("/organizations/…/audit", [HAL.audit_entry(_AUDITED)], None, {}),

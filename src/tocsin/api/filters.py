@@ -6,6 +6,7 @@ name of its parameter.
 
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Query
@@ -16,6 +17,7 @@ from tocsin.domain.areas import RADIUS_MAX_METRES, Area, Common, Disc, Hashes
 from tocsin.domain.cells import Span, hash_span
 from tocsin.domain.errors import Invalid, Violation
 from tocsin.domain.resources import Point
+from tocsin.domain.states import FeedbackState, OperationState, ReportState
 from tocsin.domain.wanted import OrganizationsWanted, PlacesWanted
 
 T = TypeVar("T")
@@ -43,7 +45,21 @@ Search = Annotated[
     BeforeValidator(_without_nul),
     Query(max_length=SEARCH_MAX_CHARACTERS, description="part of it, in any case"),
 ]
-States = Annotated[str | None, Query(description="one, or several with commas between", examples=["NEW,ACCEPTED"])]
+
+
+def _states(kind: type[StrEnum]) -> Any:
+    """A comma list of them."""
+    one = rf"\s*(?:{'|'.join(kind)})\s*"
+    return Query(
+        description="one, or several with commas between",
+        examples=[",".join(list(kind)[:2])],
+        json_schema_extra={"pattern": f"^(?:|{one}(?:,{one})*)$"},
+    )
+
+
+ReportStates = Annotated[str | None, _states(ReportState)]
+OperationStates = Annotated[str | None, _states(OperationState)]
+FeedbackStates = Annotated[str | None, _states(FeedbackState)]
 UpdatedAfter = Annotated[
     QueryMoment | None,
     Query(
@@ -55,6 +71,11 @@ UpdatedAfter = Annotated[
 
 
 # Points and areas
+
+
+def _written(pattern: re.Pattern[str]) -> dict[str, Any]:
+    """For the description: the whole of a text is written so."""
+    return {"pattern": f"^{pattern.pattern}$"}
 
 
 def _parsed(name: str, text: str, parse: Callable[[str], T]) -> T:
@@ -112,10 +133,20 @@ AN_EXAMPLE: Final = "+44.85-0.57"
 
 async def _points(
     geo_coordinates: Annotated[
-        str | None, Query(description="latitude and longitude that a place of it contains", examples=[AN_EXAMPLE])
+        str | None,
+        Query(
+            description="latitude and longitude that a place of it contains",
+            examples=[AN_EXAMPLE],
+            json_schema_extra=_written(_POINT),
+        ),
     ] = None,
     geo_point: Annotated[
-        str | None, Query(description="as geo_coordinates; of both, each counts", examples=[AN_EXAMPLE])
+        str | None,
+        Query(
+            description="as geo_coordinates; of both, each counts",
+            examples=[AN_EXAMPLE],
+            json_schema_extra=_written(_POINT),
+        ),
     ] = None,
 ) -> tuple[Point, ...]:
     given = {"geo_coordinates": geo_coordinates, "geo_point": geo_point}
@@ -145,11 +176,25 @@ async def _area(
     hashes: GeoHashes,
     near: Annotated[
         str | None,
-        Query(alias="geo_near", description="latitude, longitude and a radius in metres", examples=["+44.85-0.57+500"]),
+        Query(
+            alias="geo_near",
+            description="latitude, longitude and a radius in metres",
+            examples=["+44.85-0.57+500"],
+            json_schema_extra=_written(_NEAR),
+        ),
     ] = None,
-    radius: Annotated[str | None, Query(alias="geo_near[radius]", description="metres", examples=["500"])] = None,
+    radius: Annotated[
+        str | None,
+        Query(alias="geo_near[radius]", description="metres", examples=["500"], json_schema_extra=_written(_RADIUS)),
+    ] = None,
     centre: Annotated[
-        str | None, Query(alias="geo_near[geo_coordinates]", description="with the radius", examples=[AN_EXAMPLE])
+        str | None,
+        Query(
+            alias="geo_near[geo_coordinates]",
+            description="with the radius",
+            examples=[AN_EXAMPLE],
+            json_schema_extra=_written(_POINT),
+        ),
     ] = None,
 ) -> Area | None:
     """Several are met by what lies in each. Raises Invalid for half of the bracketed pair."""
@@ -250,7 +295,10 @@ async def _places(
     parents: Annotated[list[Id], Query(alias="parents[]", max_length=PARENTS_MAX, default_factory=list)],
     parent: Id | None = None,
     elevation: Annotated[
-        str | None, Query(alias="geo_elevation", description="metres, exactly", examples=["0"])
+        str | None,
+        Query(
+            alias="geo_elevation", description="metres, exactly", examples=["0"], json_schema_extra=_written(_ELEVATION)
+        ),
     ] = None,
     name: Annotated[Search, Query(alias="search[name]")] = None,
     branch_code: Annotated[Search, Query(alias="search[branchCode]")] = None,

@@ -112,7 +112,7 @@ def complete(description: dict[str, Any], routes: list[APIRoute], error_example:
     components["parameters"] = {name: {"name": name, "in": "header", **one} for name, one in PARAMETERS.items()}
     components["responses"] = {f"Error{status}": _error(status, error_example) for status in ERRORS}
     for name, schema in components["schemas"].items():
-        components["schemas"][name] = _tidy(schema)
+        components["schemas"][name] = _forgiving(_tidy(schema))
     getters = {route.path: route for route in routes if "GET" in (route.methods or ())}
     for route, method, operation in _operations(description, routes):
         changing = changed_by(method, route.path, getters) is not None
@@ -159,7 +159,7 @@ def _complete(
     if "If-None-Match" in conditions:
         responses["304"] = {"description": "The caller has it already", "headers": _headers("ETag")}
     for content in operation.get("requestBody", {}).get("content", {}).values():
-        content["schema"] = _tidy(content["schema"])
+        content["schema"] = _present(_tidy(content["schema"]))
         content["example"] = example(content["schema"], schemas)
     operation["responses"] = dict(sorted(responses.items()))
 
@@ -250,13 +250,29 @@ def _error(status: str, error_example: Any) -> dict[str, Any]:
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    """A query has no null: an absent parameter is absent."""
-    schema = _tidy(parameter["schema"])
-    choices = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
-    if len(choices) == 1:
-        schema = {**{name: value for name, value in schema.items() if name != "anyOf"}, **choices[0]}
+    schema = _present(_tidy(parameter["schema"]))
     schema.pop("description", None)
     return {**parameter, "schema": schema}
+
+
+def _present(schema: dict[str, Any]) -> dict[str, Any]:
+    """Of a parameter or a body, which are never null: an absent one is absent."""
+    choices = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+    if len(choices) == 1:
+        return {**{name: value for name, value in schema.items() if name != "anyOf"}, **choices[0]}
+    return schema
+
+
+def _forgiving(schema: dict[str, Any]) -> dict[str, Any]:
+    """Of a body, which alone knows all its members: null is absent, so what may be absent may be null."""
+    if schema.get("additionalProperties") is not False:
+        return schema
+    kept = schema.get("required", ())
+    members = {
+        name: one if name in kept or "anyOf" in one else {"anyOf": [one, {"type": "null"}]}
+        for name, one in schema["properties"].items()
+    }
+    return {**schema, "properties": members}
 
 
 _BOUNDS: Final = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}

@@ -85,7 +85,7 @@ def example(schema: dict[str, Any], schemas: dict[str, Any], name: str = "") -> 
         return example(schemas[schema["$ref"].rpartition("/")[2]], schemas, name)
     if "properties" in schema:
         return {member: example(one, schemas, member) for member, one in schema["properties"].items()}
-    if name in BY_NAME:
+    if name in BY_NAME and BY_NAME[name] in schema.get("enum", [BY_NAME[name]]):
         return BY_NAME[name]
     for choice in ("anyOf", "oneOf", "allOf"):
         if choice in schema:

@@ -41,7 +41,7 @@ _DOCUMENTED: Final = {
                 "properties": {"points": {"type": "array", "items": _POINT, "minItems": 3}},
             },
         },
-        "srid": {"const": 4326},
+        "srid": {"anyOf": [{"const": 4326}, {"type": "null"}]},
     },
 }
 
@@ -107,12 +107,17 @@ _PROPERTY: Final = {
 }
 _PROPERTIES: Final = {"type": "object", "additionalProperties": _PROPERTY}
 
+_CHANGED: Final = {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Report", "Operation")]}
+"""What an event is of."""
+
 BY_HAND: Final[dict[tuple[str, str], dict[str, Any]]] = {
     ("BusinessActivity", "metadataSchema"): {
         "type": "object",
         "required": ["required", "properties"],
         "properties": {"required": _TEXTS, "properties": _PROPERTIES},
     },
+    ("LoggedEvent", "payload"): _CHANGED,
+    ("EventFeed", "payload"): _CHANGED,
     ("MetadataSchema", "required"): _TEXTS,
     ("MetadataSchema", "properties"): _PROPERTIES,
 }

@@ -46,6 +46,9 @@ RETRIES_LIMIT: Final = 50
 UNPROVEN_IN_FLIGHT: Final = 2
 """POSTs in flight until the first success in a lease."""
 
+RATE_MIN_PER_SECOND: Final = 0.001
+"""A smaller ratePerSecond counts as this: its next moment could be past all moments."""
+
 RATE_BURST: Final = SECOND // 20
 """How early ratePerSecond lets a POST start, in microseconds: the grain of the worker's turns."""
 
@@ -99,7 +102,7 @@ class Lane:
         self._sources[one.webhook_id, one.replay_id] = Source(one)
         self._limit = min(self._limit or one.max_in_flight, one.max_in_flight)
         if one.rate_per_second is not None:
-            self._interval = max(self._interval, round(SECOND / one.rate_per_second))
+            self._interval = max(self._interval, round(SECOND / max(one.rate_per_second, RATE_MIN_PER_SECOND)))
         if one.replay_id:
             self._replays[one.replay_id] = Series(one.replay_id)
 

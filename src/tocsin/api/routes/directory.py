@@ -180,10 +180,10 @@ class PlacePatch(PlaceMembers):
     geo: GeoPatch | None = None
 
     def rings(self) -> Rings | None:
-        """Of the polygon, wherever it was sent; None where none was."""
-        if self.polygon is not None or self.geo is None or self.geo.polygon is None:
-            return None if self.polygon is None else rings_of(self.polygon)
-        return rings_of(self.geo.polygon, "geo.polygon")
+        """Of the polygon, wherever it was sent; None where none was. Of both, the outer; each must be one."""
+        shown = None if self.geo is None else self.geo.polygon
+        inner = None if shown is None else rings_of(shown, "geo.polygon")
+        return inner if self.polygon is None else rings_of(self.polygon)
 
     def members(self) -> dict[str, Any]:
         """Those that are changed as they are."""

@@ -18,10 +18,10 @@ from pydantic import (
 from tocsin.api.answer import answer, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, answers
-from tocsin.api.filters import InArea, States
+from tocsin.api.filters import FeedbackStates, InArea
 from tocsin.api.parameters import AnyCaller, Id, KnownCaller, Pages, Text255, Text4000, Tocsin, states
 from tocsin.domain.resources import Point
-from tocsin.domain.states import FeedbackState
+from tocsin.domain.states import FeedbackState, FeedbackTransition
 from tocsin.domain.wanted import FeedbackWanted
 from tocsin.service.feedbacks import NewFeedback
 
@@ -84,7 +84,7 @@ class FeedbackData(Input):
 
 
 class Transition(Input):
-    transition: Text255
+    transition: Annotated[Text255, Field(json_schema_extra={"enum": list(FeedbackTransition)})]
 
 
 @router.post(
@@ -119,7 +119,7 @@ async def list_feedback(
     paging: Pages,
     area: InArea,
     visibility: Annotated[list[Visibility], Query(alias="visibility[]", default_factory=_public)],
-    state: States = "DELIVERED",
+    state: FeedbackStates = "DELIVERED",
     category: Id | None = None,
     organization: Id | None = None,
 ) -> Response:

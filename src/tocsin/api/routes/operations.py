@@ -8,9 +8,9 @@ from pydantic import Field, StrictInt
 from tocsin.api.answer import answer, no_content, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
-from tocsin.api.filters import OperationSearch, States, UpdatedAfter
+from tocsin.api.filters import OperationSearch, OperationStates, UpdatedAfter
 from tocsin.api.parameters import Id, KnownCaller, Moment, Pages, Text255, Text4000, Tocsin, states
-from tocsin.domain.states import OperationState
+from tocsin.domain.states import OperationState, OperationTransition
 from tocsin.domain.wanted import OperationsWanted
 
 router = APIRouter(tags=["operations"], route_class=JsonRoute)
@@ -35,7 +35,7 @@ class Assignment(Input):
 
 
 class Transition(Input):
-    transition: Text255
+    transition: Annotated[Text255, Field(json_schema_extra={"enum": list(OperationTransition)})]
 
 
 @router.get(
@@ -50,7 +50,7 @@ async def list_operations(
     organization: str,
     paging: Pages,
     wanted: OperationSearch,
-    state: States = None,
+    state: OperationStates = None,
     updated_after: UpdatedAfter = None,
 ) -> Response:
     operations = OperationsWanted(states(state, OperationState), updated_after, wanted)

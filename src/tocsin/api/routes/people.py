@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, StrictBool, StrictStr, model_valida
 from tocsin.api.answer import answer, no_content, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import WRITE_ERRORS, answers
-from tocsin.api.filters import OperationSearch, PeopleSearch, States
+from tocsin.api.filters import FeedbackStates, OperationSearch, OperationStates, PeopleSearch
 from tocsin.api.parameters import Id, KnownCaller, Pages, Text255, Tocsin, states
 from tocsin.api.routes.feedbacks import Visibility
 from tocsin.api.routes.security import Email
@@ -115,7 +115,7 @@ async def list_operations_given_to(
     person: str,
     paging: Pages,
     wanted: OperationSearch,
-    state: States = None,
+    state: OperationStates = None,
 ) -> Response:
     operations = OperationsWanted(states(state, OperationState), search=wanted)
     found = await tocsin.people.operations(caller, person, operations, paging)
@@ -135,7 +135,7 @@ async def list_feedback_of(
     person: str,
     paging: Pages,
     visibility: Annotated[list[Visibility], Query(alias="visibility[]", default_factory=list)],
-    state: States = None,
+    state: FeedbackStates = None,
     category: Id | None = None,
     organization: Id | None = None,
 ) -> Response:

@@ -29,7 +29,7 @@ class ReplayData(Input):
     "",
     status_code=201,
     summary="Send again, in order, what lies in a range; dryRun only counts",
-    responses=answers(201, "Replay", errors=STATE_ERRORS),
+    responses={**answers(200, "ReplayCount", errors=()), **answers(201, "Replay", errors=STATE_ERRORS)},
 )
 async def start_replay(
     request: Request, tocsin: Tocsin, caller: KnownCaller, webhook: str, body: ReplayData

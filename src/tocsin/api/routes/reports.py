@@ -8,9 +8,9 @@ from pydantic import Field, StrictInt
 from tocsin.api.answer import answer, page
 from tocsin.api.body import Input, JsonRoute
 from tocsin.api.description import STATE_ERRORS, WRITE_ERRORS, answers
-from tocsin.api.filters import OperationSearch, ReportSearch, States, UpdatedAfter
+from tocsin.api.filters import OperationSearch, OperationStates, ReportSearch, ReportStates, UpdatedAfter
 from tocsin.api.parameters import Id, KnownCaller, Pages, Text255, Text4000, Tocsin, states
-from tocsin.domain.states import OperationState, ReportState
+from tocsin.domain.states import OperationState, ReportState, ReportTransition
 from tocsin.domain.wanted import OperationsWanted, ReportsWanted
 
 router = APIRouter(tags=["reports"], route_class=JsonRoute)
@@ -31,7 +31,7 @@ class ReportPatch(Input):
 
 
 class Transition(Input):
-    transition: Text255
+    transition: Annotated[Text255, Field(json_schema_extra={"enum": list(ReportTransition)})]
 
 
 @router.get(
@@ -46,7 +46,7 @@ async def list_reports(
     organization: str,
     paging: Pages,
     search: ReportSearch,
-    state: States = None,
+    state: ReportStates = None,
     category: Id | None = None,
     place: Id | None = None,
     updated_after: UpdatedAfter = None,
@@ -101,7 +101,7 @@ async def list_operations_of_report(
     report: str,
     paging: Pages,
     search: OperationSearch,
-    state: States = None,
+    state: OperationStates = None,
     updated_after: UpdatedAfter = None,
 ) -> Response:
     wanted = OperationsWanted(states(state, OperationState), updated_after, search)

@@ -19,6 +19,8 @@ HEADERS_MAX: Final = 20
 HEADER_MAX_CHARACTERS: Final = 1024
 IN_FLIGHT_MAX: Final = 100
 RATE_MAX_PER_SECOND: Final = 10_000
+RATE_MIN_PER_SECOND: Final = 0.001
+"""One in about a quarter of an hour: what is slower is no rate, and its next moment could be past all moments."""
 OVERLAP_SECONDS: Final = 86_400
 OVERLAP_MAX_SECONDS: Final = 30 * 86_400
 
@@ -75,9 +77,9 @@ class WebhookPatch(Input):
     headers: Headers | None = None
     signature: Literal["v1", "v1a"] | None = None
     max_in_flight: Annotated[StrictInt, Field(ge=1, le=IN_FLIGHT_MAX)] | None = Field(None, alias="maxInFlight")
-    rate_per_second: Annotated[StrictFloat | StrictInt, Field(gt=0, le=RATE_MAX_PER_SECOND)] | None = Field(
-        None, alias="ratePerSecond"
-    )
+    rate_per_second: (
+        Annotated[StrictFloat | StrictInt, Field(ge=RATE_MIN_PER_SECOND, le=RATE_MAX_PER_SECOND)] | None
+    ) = Field(None, alias="ratePerSecond")
 
 
 class WebhookOfOrganization(WebhookPatch):
