@@ -1,8 +1,10 @@
 """Real processes of tocsin, started, killed and started again."""
 
 import asyncio
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,12 +17,15 @@ import httpx
 
 START_SECONDS = 30
 STOP_SECONDS = 15
+PORTS = (20_000, 32_000)
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """Not one of those that the system gives to whoever asks for any: it must stay free while its server is down."""
+    while True:
+        port = random.randrange(*PORTS)  # no secret
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @dataclass

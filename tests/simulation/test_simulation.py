@@ -100,6 +100,11 @@ def _let_suspects_take_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker.Held, "judge", lambda _: None)
 
 
+def _serve_the_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("live_subscriptions", "revisions"):
+        _statement(name, "json_each(:endpoint_ids)) AND w.enabled = 1", "json_each(:endpoint_ids))")(monkeypatch)
+
+
 def _sign_with_old_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     def always(self: Any, _: int) -> Any:
         return (*self.signers, *([self.previous_signer] if self.previous_signer else []))
@@ -167,7 +172,7 @@ PLANTS: dict[str, tuple[Invariant, Plan, Plant]] = {
     "a disabled webhook is served": (
         Invariant.DISABLED,
         OWNED,
-        _statement("live_subscriptions", "json_each(:endpoint_ids)) AND w.enabled = 1", "json_each(:endpoint_ids))"),
+        _serve_the_disabled,
     ),
     "an old secret signs": (Invariant.SIGNATURE, OWNED, _sign_with_old_secrets),
     "a cursor lags behind": (Invariant.REPEATED, SMALL.calm(), _deliver_twice),

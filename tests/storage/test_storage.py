@@ -234,8 +234,9 @@ async def test_results_count_for_a_webhook_of_which_only_the_way_of_sending_chan
     (before,) = leased.subscriptions
     await bordeaux.admin.patch(f"/webhooks/{webhook['id']}", {"maxInFlight": 3, "headers": {"X-A": "b"}})
     await bordeaux.admin.post(f"/webhooks/{webhook['id']}/secret")
-    (now,) = (await storage.subscriptions([leased.id]))[leased.id]
-    assert (now.epoch, now.revision) == (before.epoch, before.revision + 2)
+    revisions = (await storage.revisions([leased.id]))[leased.id]
+    assert revisions == {(webhook["id"], ""): before.revision + 2}
+    assert (await rows(storage, webhooks))[0]["epoch"] == before.epoch
     move = CursorMove(webhook["id"], "", before.epoch, 1)
     await storage.settle([Settlement(leased.id, leased.token, cursors=[move], release=True)])
     assert (await rows(storage, webhooks))[0]["cursor"] == 1

@@ -82,6 +82,10 @@ class Store:
         mine = {sequence for webhook, sequence in {*self.delivered, *self.parked} if webhook == one.webhook_id}
         return {event.ordinal for event in self.log if event.sequence in mine and event.event == one.event}
 
+    @property
+    def revisions(self) -> dict[tuple[str, str], int]:
+        return {(one.webhook_id, one.replay_id): one.revision for one in self.webhooks.values()}
+
     def feed(self, lane: Lane, now: int) -> bool:
         request = lane.wants()
         if request is None:
@@ -97,7 +101,7 @@ class Store:
             if one.state == "retrying" and (request.probe_after is not None or (one.next_attempt_at or 0) <= now)
         )
         blocked = {("", one.resource_id) for one in waiting if one.state in ("retrying", "held")}
-        answer = ReadAnswer("e", events, retries if request.retries_limit else (), frozenset(blocked))
+        answer = ReadAnswer("e", events, retries if request.retries_limit else (), frozenset(blocked), self.revisions)
         lane.admit(request, answer)
         return True
 
@@ -299,6 +303,21 @@ def startable(lane: Lane, now: int) -> list[Delivery]:
     while (delivery := lane.next(now)) is not None:
         found.append(delivery)
     return found
+
+
+def test_what_is_read_after_a_change_of_a_webhook_is_left_to_the_next_lease() -> None:
+    store = Store()
+    store.append("r1", EVENTS[0])
+    lane = lane_of(store, subscription("w1", EVENTS[0]))
+    store.append("r2", EVENTS[0])
+    store.webhooks["w1"] = store.webhooks["w1"]._replace(revision=7)
+    lane.look_again()
+    store.feed(lane, 1000 * SECOND)
+    assert startable(lane, 1000 * SECOND) == []
+    assert lane.idle(1000 * SECOND)
+    settlement = lane.settlement(1000 * SECOND, release=True)
+    assert settlement is not None
+    assert settlement.due_at == 1000 * SECOND
 
 
 def test_a_rate_of_almost_nothing_is_one_in_a_thousand_seconds() -> None:

@@ -79,6 +79,7 @@ class Lane:
         self._replays: dict[str, Series] = {}
         for one in leased.subscriptions:
             self._subscribe(one)
+        self.revisions = {(one.webhook_id, one.replay_id): one.revision for one in leased.subscriptions}
         self._starts = 0
         self._asked: list[Source] = []
         self._blocked: dict[tuple[str, str], int] = {}
@@ -143,8 +144,12 @@ class Lane:
         self._retries_exhausted = not self._has_retries
 
     def admit(self, request: ReadRequest, answer: ReadAnswer) -> None:
-        """Take in what was fetched for `request`."""
+        """Take in what was fetched for `request`. Where a webhook has changed, it is left to the next lease: nothing
+        that was appended after the change goes by what was before it."""
         self.dirty, self._read_to_the_end = True, False
+        if answer.revisions != self.revisions:
+            self.draining = True
+            return
         if request.retries_limit:
             self._admit_retries(answer.retries)
             self._retries_exhausted = True
@@ -418,11 +423,6 @@ class Lane:
     def generation(self) -> int:
         """Of the settlement that is being collected."""
         return self._generation
-
-    @property
-    def revisions(self) -> dict[tuple[str, str], int]:
-        """By (webhook, replay), as leased."""
-        return {key: source.subscription.revision for key, source in self._sources.items()}
 
 
 def _by_sequence(pair: tuple[Source, LoggedEvent]) -> tuple[int, str]:

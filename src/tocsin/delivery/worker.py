@@ -336,10 +336,9 @@ class Worker:
         """A lane whose webhooks changed starts nothing more: it is released, and leased anew as they are now."""
         if not old:
             return
-        current = await self._storage.subscriptions([held.lane.id for held in old])
+        current = await self._storage.revisions([held.lane.id for held in old])
         for held in old:
-            found = {(one.webhook_id, one.replay_id): one.revision for one in current.get(held.lane.id, ())}
-            if found != held.lane.revisions:
+            if current[held.lane.id] != held.lane.revisions:
                 held.lane.draining = True
 
     async def _read(self, some: Sequence[Held]) -> None:

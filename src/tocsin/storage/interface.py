@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Executable, Table
 
-from tocsin.storage.records import NewEvent, ReadAnswer, ReadRequest, Settled, Settlement, Subscription, Taken
+from tocsin.storage.records import NewEvent, ReadAnswer, ReadRequest, Revisions, Settled, Settlement, Taken
 from tocsin.storage.statements import Query
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class Storage(Protocol):
         ...
 
     async def fetch(self, requests: Sequence[ReadRequest]) -> Sequence[ReadAnswer]:
-        """What the requests ask for, all of one snapshot."""
+        """What the requests ask for. What was appended after a change of its webhook comes with the new revision."""
         ...
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[Settled]:
@@ -106,8 +106,8 @@ class Storage(Protocol):
         """Prolong the leases {endpoint_id: token}; returns the endpoints whose lease is lost."""
         ...
 
-    async def subscriptions(self, endpoint_ids: Sequence[str]) -> Mapping[str, tuple[Subscription, ...]]:
-        """The enabled webhooks and running replays of endpoints, as they are now."""
+    async def revisions(self, endpoint_ids: Sequence[str]) -> Mapping[str, Revisions]:
+        """Of every endpoint asked for, as they are now."""
         ...
 
     async def tidy_attempts(self, before: int) -> None:

@@ -95,6 +95,13 @@ SELECT w.id, p.id, w.organization_id, w.endpoint_id, p.event, w.payload_url, w.r
 FROM replays AS p JOIN webhooks AS w ON w.id = p.webhook_id
 WHERE p.endpoint_id = ANY(:endpoint_ids::text[]) AND p.state = 'running' AND w.enabled AND w.endpoint_id = p.endpoint_id
 
+-- name: revisions
+SELECT w.endpoint_id, w.id, '' AS replay_id, w.revision FROM webhooks AS w
+WHERE w.endpoint_id = ANY(:endpoint_ids::text[]) AND w.enabled
+UNION ALL
+SELECT p.endpoint_id, w.id, p.id, w.revision + p.revision FROM replays AS p JOIN webhooks AS w ON w.id = p.webhook_id
+WHERE p.endpoint_id = ANY(:endpoint_ids::text[]) AND p.state = 'running' AND w.enabled AND w.endpoint_id = p.endpoint_id
+
 -- name: settled_beyond
 -- Ordinals beyond the cursor that are delivered or parked already: the last holder could not move the cursor over them.
 SELECT e.ordinal FROM attempts AS a

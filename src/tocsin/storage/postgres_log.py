@@ -23,6 +23,7 @@ from tocsin.storage.records import (
     NewEvent,
     ReadAnswer,
     ReadRequest,
+    Revisions,
     Settled,
     Settlement,
     Stretch,
@@ -90,7 +91,10 @@ class PostgresLog:
         alone = not any(one.check_blocked or one.retries_limit for one in requests)
         async with self.connection() if alone else self.snapshot() as connection:
             events = await _stretches(connection, {one for request in requests for one in request.stretches})
-            return [await _answer(connection, request, events, now) for request in requests]
+            read = [await _answer(connection, request, events, now) for request in requests]
+            # last: where it is no snapshot, what was read is no newer than they are
+            revisions = await _revisions(connection, [one.endpoint_id for one in requests])
+            return [one._replace(revisions=revisions[one.endpoint_id]) for one in read]
 
     async def settle(self: _Engine, settlements: Sequence[Settlement]) -> Sequence[Settled]:
         now = self._clock.now()
@@ -106,9 +110,9 @@ class PostgresLog:
 
         return await self.transaction(renew)
 
-    async def subscriptions(self: _Engine, endpoint_ids: Sequence[str]) -> Mapping[str, tuple[Subscription, ...]]:
+    async def revisions(self: _Engine, endpoint_ids: Sequence[str]) -> Mapping[str, Revisions]:
         async with self.connection() as connection:
-            return await _subscribed(connection, endpoint_ids)
+            return await _revisions(connection, endpoint_ids)
 
     async def next_due_at(self: _Engine) -> int | None:
         async with self.connection() as connection:
@@ -205,6 +209,15 @@ async def _subscribed(connection: Connection, endpoint_ids: Sequence[str]) -> di
     return {endpoint_id: tuple(ones) for endpoint_id, ones in found.items()}
 
 
+async def _revisions(connection: Connection, endpoint_ids: Sequence[str]) -> dict[str, dict[tuple[str, str], int]]:
+    found: dict[str, dict[tuple[str, str], int]] = {one: {} for one in endpoint_ids}
+    for endpoint_id, webhook_id, replay_id, revision in await _all(
+        connection, "revisions", endpoint_ids=list(endpoint_ids)
+    ):
+        found[endpoint_id][webhook_id, replay_id] = revision
+    return found
+
+
 async def _settled(connection: Connection, one: Subscription) -> frozenset[int]:
     parameters = {
         "organization_id": one.organization_id,
@@ -246,7 +259,7 @@ async def _answer(connection: Connection, request: ReadRequest, events: Events, 
     read = tuple(events[stretch] for stretch in request.stretches)
     retries = await _retries(connection, request, now) if request.retries_limit else ()
     blocked = await _blocked(connection, request.endpoint_id, read) if request.check_blocked else frozenset()
-    return ReadAnswer(request.endpoint_id, read, retries, blocked)
+    return ReadAnswer(request.endpoint_id, read, retries, blocked, {})
 
 
 async def _retries(connection: Connection, request: ReadRequest, now: int) -> tuple[DueRetry, ...]:

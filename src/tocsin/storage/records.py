@@ -3,8 +3,9 @@
 Every `*_at` is whole microseconds since the epoch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from tocsin.domain.events import Event
 
@@ -100,6 +101,10 @@ class Taken(NamedTuple):
 NOTHING_TAKEN: Final = Taken(0, ())
 
 
+Revisions: TypeAlias = Mapping[tuple[str, str], int]
+"""Of the enabled webhooks and running replays of an endpoint, by (webhook_id, replay_id)."""
+
+
 class Stretch(NamedTuple):
     """A part of one log that a subscription wants: `event`s of the organization after an ordinal."""
 
@@ -139,6 +144,8 @@ class ReadAnswer(NamedTuple):
     blocked: frozenset[tuple[str, str]]
     """(replay_id, resource_id), of the resources in `events`: those with a delivery at this endpoint that waits or is
     held."""
+    revisions: Revisions
+    """As they were when the events were read, or later."""
 
 
 class AttemptRecord(NamedTuple):

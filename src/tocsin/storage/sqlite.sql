@@ -67,6 +67,14 @@ FROM replays AS p JOIN webhooks AS w ON w.id = p.webhook_id
 WHERE p.endpoint_id IN (SELECT value FROM json_each(:endpoint_ids)) AND p.state = 'running' AND w.enabled = 1
   AND w.endpoint_id = p.endpoint_id
 
+-- name: revisions
+SELECT w.endpoint_id, w.id, '' AS replay_id, w.revision FROM webhooks AS w
+WHERE w.endpoint_id IN (SELECT value FROM json_each(:endpoint_ids)) AND w.enabled = 1
+UNION ALL
+SELECT p.endpoint_id, w.id, p.id, w.revision + p.revision FROM replays AS p JOIN webhooks AS w ON w.id = p.webhook_id
+WHERE p.endpoint_id IN (SELECT value FROM json_each(:endpoint_ids)) AND p.state = 'running' AND w.enabled = 1
+  AND w.endpoint_id = p.endpoint_id
+
 -- name: settled_beyond
 -- Ordinals beyond the cursor that are delivered or parked already: the last holder could not move the cursor over them.
 SELECT e.ordinal FROM attempts AS a

@@ -25,6 +25,7 @@ from tocsin.storage.records import (
     NewEvent,
     ReadAnswer,
     ReadRequest,
+    Revisions,
     Settled,
     Settlement,
     Stretch,
@@ -72,8 +73,8 @@ class SqliteLog:
     async def renew(self: _Calls, tokens: Mapping[str, str], seconds: float) -> frozenset[str]:
         return await self.write_call(_renew, tokens, self._clock.now() + int(seconds * SECOND))
 
-    async def subscriptions(self: _Calls, endpoint_ids: Sequence[str]) -> Mapping[str, tuple[Subscription, ...]]:
-        return await self.read_call(_subscriptions, endpoint_ids)
+    async def revisions(self: _Calls, endpoint_ids: Sequence[str]) -> Mapping[str, Revisions]:
+        return await self.read_call(_revisions, endpoint_ids)
 
     async def next_due_at(self: _Calls) -> int | None:
         return await self.read_call(_next_due_at)
@@ -180,18 +181,32 @@ def _subscriptions(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[s
     return {endpoint_id: tuple(ones) for endpoint_id, ones in found.items()}
 
 
+def _revisions(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, dict[tuple[str, str], int]]:
+    found: dict[str, dict[tuple[str, str], int]] = {one: {} for one in ids}
+    for endpoint_id, webhook_id, replay_id, revision in connection.execute(
+        SQL["revisions"], {"endpoint_ids": json.dumps(ids)}
+    ):
+        found[endpoint_id][webhook_id, replay_id] = revision
+    return found
+
+
 def _fetch(connection: sqlite3.Connection, requests: Sequence[ReadRequest], now: int) -> list[ReadAnswer]:
     shared: dict[Stretch, tuple[LoggedEvent, ...]] = {}
-    return [_answer(connection, request, shared, now) for request in requests]
+    revisions = _revisions(connection, [request.endpoint_id for request in requests])
+    return [_answer(connection, request, shared, revisions[request.endpoint_id], now) for request in requests]
 
 
 def _answer(
-    connection: sqlite3.Connection, request: ReadRequest, shared: dict[Stretch, tuple[LoggedEvent, ...]], now: int
+    connection: sqlite3.Connection,
+    request: ReadRequest,
+    shared: dict[Stretch, tuple[LoggedEvent, ...]],
+    revisions: Revisions,
+    now: int,
 ) -> ReadAnswer:
     events = tuple(_stretch(connection, stretch, shared) for stretch in request.stretches)
     retries = _retries(connection, request, now) if request.retries_limit else ()
     blocked = _blocked(connection, request.endpoint_id, events) if request.check_blocked else frozenset()
-    return ReadAnswer(request.endpoint_id, events, retries, blocked)
+    return ReadAnswer(request.endpoint_id, events, retries, blocked, revisions)
 
 
 def _stretch(
