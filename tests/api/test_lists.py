@@ -320,6 +320,16 @@ async def test_pages_hold_everything_once_and_keep_their_filters(town: Town) -> 
     assert (await town.admin.get(beyond))["total"] == 20
 
 
+async def test_a_place_that_holds_every_report_narrows_only_what_has_no_cell(town: Town, service: Service) -> None:
+    places = await town.admin.get(f"/organizations/{town.city.id}/places")
+    whole = next(one["id"] for one in places["_embedded"]["items"] if one["id"] != town.place_id)
+    assert await town.texts(f"place={whole}") == await town.texts() == list(TEXTS[::-1])
+    assert await town.texts(f"place={whole}&state=NEW&order=asc") == list(TEXTS)
+    some = update(reports).where(reports.c.id == town.reports[0]["id"]).values(cell=None)
+    await service.use_cases.context.storage.write(lambda tx: tx.execute(some))
+    assert await town.texts(f"place={whole}") == list(TEXTS[:0:-1])
+
+
 async def test_what_an_older_node_has_left_out_is_filled_in(town: Town, service: Service) -> None:
     storage = service.use_cases.context.storage
 

@@ -21,6 +21,8 @@ _CHARACTER_BITS: Final = 5
 Span = tuple[int, int]
 """The first and the last number of a stretch of the line."""
 
+EARTH: Final[Span] = 0, (1 << 2 * BITS) - 1
+
 
 class Box(NamedTuple):
     """In degrees; its borders belong to it."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, select
 
-from tocsin.domain.areas import Area
-from tocsin.domain.cells import Span
+from tocsin.domain.areas import Area, without
+from tocsin.domain.cells import EARTH, Span
 from tocsin.domain.wanted import OperationsWanted, ReportsWanted
 from tocsin.storage.collections import Branch, search
 from tocsin.storage.interface import Reading
@@ -63,9 +63,18 @@ async def _delegated(tx: Reading, organization_id: str, wanted: ReportsWanted, a
 
 
 async def reports_in(tx: Reading, holding: Condition, area: Area) -> FromClause:
-    """The reports of somebody that lie in an area."""
+    """The reports of somebody that lie in an area. One that holds all of them, as a city's own place does, narrows
+    nothing: they are the whole table then, and the list's own index has them in order."""
     spans = await spans_of(tx, area, partial(_points_of, holding))
-    return walk(reports, holding, spans)
+    if await _any_outside(tx, holding, spans):
+        return walk(reports, holding, spans)
+    return reports
+
+
+async def _any_outside(tx: Reading, holding: Condition, spans: Sequence[Span]) -> bool:
+    elsewhere = select(reports.c.id).select_from(walk(reports, holding, without([EARTH], spans))).limit(1)
+    nowhere = select(reports.c.id).where(holding, reports.c.cell.is_(None)).limit(1)
+    return bool(await tx.rows(nowhere) or await tx.rows(elsewhere))
 
 
 def _points_of(holding: Condition, spans: Sequence[Span]) -> Select[Any]:
