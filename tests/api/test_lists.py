@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from tests.api.client import City, Person, city, person
 from tests.conftest import ManualClock, Service, both_engines
-from tocsin.storage import partners
+from tocsin.storage import partners, people
 from tocsin.storage.interface import Writing
 from tocsin.storage.schema import feedbacks, reports
 
@@ -328,6 +328,19 @@ async def test_a_place_that_holds_every_report_narrows_only_what_has_no_cell(tow
     some = update(reports).where(reports.c.id == town.reports[0]["id"]).values(cell=None)
     await service.use_cases.context.storage.write(lambda tx: tx.execute(some))
     assert await town.texts(f"place={whole}") == list(TEXTS[:0:-1])
+
+
+async def test_people_are_the_same_whichever_way_they_are_found(
+    town: Town, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bob", "eve"):
+        other = await person(service.http, f"{name}@example.org")
+        await other.post("/feedbacks/issues", {"geo": {"point": {"latitude": 44.5, "longitude": -0.5}}})
+    await person(service.http, "stranger@example.org")
+    by_leaps = await town.admin.get("/people?limit=100")
+    monkeypatch.setattr(people, "FEW", 0)
+    assert await town.admin.get("/people?limit=100") == by_leaps
+    assert by_leaps["total"] == 3
 
 
 async def test_what_an_older_node_has_left_out_is_filled_in(town: Town, service: Service) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Text, bindparam, literal, or_, select, union
+from sqlalchemy import Column, ColumnElement, CompoundSelect, Text, bindparam, func, literal, or_, select, union
 
 from tocsin.domain.languages import Language
 from tocsin.domain.page import Page, Paging
@@ -28,6 +29,24 @@ _BY_EMAIL = Query(select(people).where(people.c.email_folded == bindparam("email
 _PRESENCE = select(people.c.erased_at).where(people.c.id == bindparam("id"))
 _SHARED = Query(_PRESENCE.with_for_update(read=True))
 _LOCKED = Query(_PRESENCE.with_for_update())
+
+
+FEW: Final = 1_000
+"""People that are found by leaps through an index, one by one, and named in a statement."""
+
+
+def _leaps(column: Column[Any]) -> Query:
+    """The different values of a column in an organization's rows, of which there are many for each: an index of the two
+    leads from each value to the next. One more than FEW at most."""
+    least = select(func.min(column)).where(column.table.c.organization_id == bindparam("organization_id"))
+    leap = select(least.scalar_subquery().label("id")).cte("leap", recursive=True)
+    beyond = least.where(column > leap.c.id).correlate(leap).scalar_subquery()
+    leap = leap.union_all(select(beyond).where(leap.c.id.is_not(None)))
+    return Query(select(leap.c.id).where(leap.c.id.is_not(None)).limit(FEW + 1))
+
+
+_REPORTERS = _leaps(reports.c.reporter_id)
+_OPERATORS = _leaps(operations.c.operator_id)
 
 
 def fold(email: str) -> str:
@@ -104,18 +123,36 @@ def people_search(wanted: dict[str, str | None]) -> list[ColumnElement[bool]]:
     return [*search(people, by_column), *search(people, {"email": wanted.get("username")})]
 
 
-def visible_to(person_id: str | None, organization_ids: Sequence[str]) -> ColumnElement[bool]:
+async def visible_to(tx: Reading, person_id: str | None, organization_ids: Sequence[str]) -> ColumnElement[bool]:
     """Oneself, fellow members, and whoever made or works on a report that an organization of the caller's holds."""
     delegated = delegated_to(organization_ids)
-    reporters, operators = select(reports.c.reporter_id), select(operations.c.operator_id)
-    known = (
-        select(members.c.person_id).where(members.c.organization_id.in_(organization_ids)),
-        reporters.where(reports.c.organization_id.in_(organization_ids)),
+    reporters, operators = select(reports.c.reporter_id.label("id")), select(operations.c.operator_id.label("id"))
+    others = [
+        select(literal(person_id, Text).label("id")),
+        select(members.c.person_id.label("id")).where(members.c.organization_id.in_(organization_ids)),
         reporters.where(reports.c.id.in_(delegated)),
-        operators.where(operations.c.organization_id.in_(organization_ids)),
         operators.where(operations.c.report_id.in_(delegated)),
+    ]
+    few = await _few(tx, organization_ids, union(*others))
+    if few is not None:
+        return people.c.id.in_(few)
+    own = (
+        reporters.where(reports.c.organization_id.in_(organization_ids)),
+        operators.where(operations.c.organization_id.in_(organization_ids)),
     )
-    return people.c.id.in_(union(select(literal(person_id, Text)), *known))
+    return people.c.id.in_(union(*others, *own))
+
+
+async def _few(tx: Reading, organization_ids: Sequence[str], others: CompoundSelect[Any]) -> Sequence[str] | None:
+    """The ids of whoever made or works on an organization's own reports, and of the others; None: there are many."""
+    found: set[str] = set()
+    for organization_id in organization_ids:
+        for leaps in (_REPORTERS, _OPERATORS):
+            found |= {row["id"] for row in await tx.rows(leaps, organization_id=organization_id)}
+            if len(found) > FEW:
+                return None
+    found |= {row["id"] for row in await tx.rows(others.limit(FEW + 1)) if row["id"] is not None}
+    return sorted(found) if len(found) <= FEW else None
 
 
 async def sees(tx: Reading, wanted_id: str, person_id: str | None, organization_ids: Sequence[str]) -> bool:
@@ -148,7 +185,7 @@ async def visible_page(
     paging: Paging,
 ) -> Page[Person]:
     present = people.c.erased_at.is_(None)
-    conditions = [present, visible_to(person_id, organization_ids), *people_search(wanted)]
+    conditions = [present, await visible_to(tx, person_id, organization_ids), *people_search(wanted)]
     known = Branch(people.c.id, people.c.created_at, conditions, dear=True)
     found = await page_of(tx, people, [known], paging, person)
     ids = [one.id for one in found.items]

@@ -317,6 +317,7 @@ operations = Table(
     Index(None, "report_id", "created_at"),
     Index(None, "operator_id", "created_at"),
     listing("ix_operations_list", "organization_id", "created_at", "id", "state", "updated_at"),
+    listing("ix_operations_operator", "organization_id", "operator_id"),
 )
 
 images = Table(
