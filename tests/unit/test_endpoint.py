@@ -390,6 +390,7 @@ def test_a_replay_goes_through_its_range_and_ends() -> None:
     for number in range(10):
         store.append(f"r{number}", EVENTS[0])
     replay = subscription("w1", EVENTS[0], cursor=2)._replace(replay_id="replay", last_ordinal=6)
+    store.webhooks["w1"] = replay
     lane = Lane(LeasedEndpoint("e", "o", "token", EndpointHealth(window=10), False, (replay,)), POLICY)
     store.feed(lane, 0)
     sent = []
