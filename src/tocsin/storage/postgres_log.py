@@ -73,7 +73,7 @@ class PostgresLog:
             limits = {"limit": limit, "failing_limit": failing_limit}
             rows += await self.alone("lease", **limits, **lease)
         if something["ahead"]:
-            room = limit - len(rows)
+            room = max(0, limit - len(rows))
             heads = _heads_for(room, self.endpoints_of_a_head)
             first, *_ = found = await self.alone("notice", heads=heads, room=room, **lease)
             noticed = first["heads"]
